@@ -1,0 +1,3 @@
+//! The `slotwise` command.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Runs WebAssembly components of slotwise under limits.

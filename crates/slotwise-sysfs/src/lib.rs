@@ -1,0 +1,1 @@
+//! Reads the PCI functions of a Linux machine from sysfs.

@@ -1,0 +1,37 @@
+//! The documented limits on what a caller may hand over; past them a call fails with
+//! [`ErrorKind::LimitExceeded`] before anything large is built.
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// The largest JSON or configuration document, in bytes: a host with 65,536 functions at 1 KiB each.
+pub const MAX_DOCUMENT_BYTES: usize = 64 << 20;
+
+/// The longest name, value or pattern, in bytes (a PCI VPD area holds at most 32 KiB).
+pub const MAX_TEXT_BYTES: usize = 64 << 10;
+
+/// The most entries in one set of tags or extra info.
+pub const MAX_ENTRIES: usize = 1024;
+
+/// The most devices a request may count: the functions of one PCI domain (256 buses × 32 slots × 8 functions).
+pub const MAX_COUNT: u32 = 65_536;
+
+/// The most functions one host may list.
+pub const MAX_DEVICES: usize = 1 << 20;
+
+/// The most rules in a rule set, and the most alias lines.
+pub const MAX_RULES: usize = 65_536;
+
+/// The most requests in one workload.
+pub const MAX_REQUESTS: usize = 256;
+
+/// The most alternatives in one request, and the most lines of one alias.
+pub const MAX_ALTERNATIVES: usize = 256;
+
+/// Fails with [`ErrorKind::LimitExceeded`] when `len` is over `max`.
+pub(crate) fn check(what: &str, len: usize, max: usize) -> Result<()> {
+    if len <= max {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::LimitExceeded, format!("{what}: {len} is over the limit of {max}"))
+        .with_help(format!("hand over at most {max}")))
+}

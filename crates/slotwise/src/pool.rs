@@ -1,0 +1,279 @@
+//! Pools: the free devices of one host, grouped so that those in a pool are interchangeable.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::address::PciAddress;
+use crate::device::DeviceType;
+use crate::error::{Error, ErrorKind, Result};
+use crate::extra_info::ExtraInfo;
+use crate::json;
+use crate::limits;
+use crate::numa::NumaTopology;
+
+/// Free devices of one host that are interchangeable.
+///
+/// In JSON: `{"vendor_id", "product_id", "numa_node", "tags": {…}, "count", "devices": […]}`, where `tags` holds all
+/// other attributes, among them `dev_type`, `address` and Placement's `rp_uuid`. That is the form Nova keeps in its
+/// database; its older flat form and its versioned objects are read too.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Pool {
+    /// What all its devices have in common: `vendor_id`, `product_id`, `dev_type`, `address` (of the card: the PF's for
+    /// VFs), the operator's tags, and what the host reports as `parent_ifname` and `remote_managed`.
+    pub attributes: ExtraInfo,
+    /// The NUMA node; `None` when it is unknown.
+    pub numa_node: Option<u32>,
+    /// The Placement resource provider that its devices are inventory of (Nova: `rp_uuid`).
+    pub provider: Option<String>,
+    /// How many free devices it holds; may be 0 while its devices are held.
+    pub count: u32,
+    /// The devices, where they are known (on a tracked host); they are handed out from the back.
+    pub devices: Vec<PciAddress>,
+}
+
+impl Pool {
+    /// What its devices are to SR-IOV, if the pool says so.
+    #[must_use]
+    pub fn dev_type(&self) -> Option<DeviceType> {
+        self.attributes.text("dev_type").and_then(|text| text.parse().ok())
+    }
+
+    /// Pools come out ordered by how many attributes they have, then by age: those with fewer tags are used first, so
+    /// that devices with special tags are kept for who asks for them. Source: Nova's `PciDeviceStats`.
+    pub(crate) fn rank(&self) -> usize {
+        self.attributes.len() + usize::from(self.provider.is_some())
+    }
+
+    fn from_value(value: Value) -> Result<Self> {
+        let Value::Object(mut fields) = value else {
+            return Err(Error::new(ErrorKind::InvalidPool, "a pool is a JSON object"));
+        };
+        if let Some(data) = fields.remove("nova_object.data") {
+            return Pool::from_value(data);
+        }
+        let count = match fields.remove("count") {
+            Some(Value::Number(count)) => count.as_u64().and_then(|count| u32::try_from(count).ok()),
+            _ => None,
+        }
+        .ok_or_else(|| {
+            Error::new(ErrorKind::InvalidPool, "a pool needs its number of free devices")
+                .with_help("give a whole number from 0 to 4294967295")
+                .inside("count")
+        })?;
+        let numa_node = match fields.remove("numa_node") {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Number(node)) => crate::device::numa_node_from(Some(node.as_i64().unwrap_or(-2))),
+            Some(_) => crate::device::numa_node_from(Some(-2)),
+        }?;
+        let devices = match fields.remove("devices") {
+            None => Vec::new(),
+            Some(devices) => json::from_value::<Vec<PciAddress>>(&devices, "devices")?,
+        };
+        if !devices.is_empty() && devices.len() != count as usize {
+            return Err(Error::new(
+                ErrorKind::InvalidPool,
+                format!("the pool counts {count} devices but lists {}", devices.len()),
+            )
+            .with_help("leave devices out where they are not known")
+            .inside("devices"));
+        }
+        let tags = match fields.remove("tags") {
+            None | Some(Value::Null) => serde_json::Map::new(),
+            Some(Value::Object(tags)) => tags,
+            Some(_) => return Err(Error::new(ErrorKind::InvalidPool, "tags are a JSON object").inside("tags")),
+        };
+        let mut attributes = ExtraInfo::new();
+        let mut provider = None;
+        for (key, value) in fields.into_iter().chain(tags) {
+            match (key.as_str(), value) {
+                ("rp_uuid", Value::String(uuid)) => provider = Some(uuid),
+                ("rp_uuid", _) => {}
+                (_, value) => {
+                    attributes.insert_value(key, &value)?;
+                }
+            }
+        }
+        for id in ["vendor_id", "product_id"] {
+            if attributes.text(id).is_none() {
+                return Err(Error::new(ErrorKind::InvalidPool, format!("a pool needs a {id}")).inside(id));
+            }
+        }
+        Ok(Pool { attributes, numa_node, provider, count, devices })
+    }
+}
+
+impl Serialize for Pool {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Document<'a> {
+            vendor_id: Option<&'a str>,
+            product_id: Option<&'a str>,
+            numa_node: Option<u32>,
+            tags: BTreeMap<&'a str, Option<&'a str>>,
+            count: u32,
+            #[serde(skip_serializing_if = "<[_]>::is_empty")]
+            devices: &'a [PciAddress],
+        }
+        let mut tags: BTreeMap<_, _> =
+            self.attributes.iter().filter(|(key, _)| !matches!(*key, "vendor_id" | "product_id")).collect();
+        if let Some(provider) = &self.provider {
+            tags.insert("rp_uuid", Some(provider));
+        }
+        Document {
+            vendor_id: self.attributes.text("vendor_id"),
+            product_id: self.attributes.text("product_id"),
+            numa_node: self.numa_node,
+            tags,
+            count: self.count,
+            devices: &self.devices,
+        }
+        .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Pool {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        Pool::from_value(Value::deserialize(deserializer)?).map_err(|error| json::carry(&error))
+    }
+}
+
+/// The pools of one host, in their stable order, and the host's NUMA cells.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct Pools {
+    pub(crate) list: Vec<Pool>,
+    pub(crate) topology: Option<NumaTopology>,
+}
+
+impl Pools {
+    /// Puts pools in their stable order: by number of attributes, then as given.
+    #[must_use]
+    pub fn new(mut list: Vec<Pool>, topology: Option<NumaTopology>) -> Self {
+        list.sort_by_key(Pool::rank);
+        Pools { list, topology }
+    }
+
+    /// Reads the pools that Nova keeps for a host: a list of pools, one pool, its versioned `PciDevicePoolList`, or
+    /// null for a host without.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidJson`], [`ErrorKind::InvalidPool`] or [`ErrorKind::LimitExceeded`], with the place.
+    ///
+    /// ```
+    /// let pools = slotwise::Pools::from_json(
+    ///     r#"[{"vendor_id": "8086", "product_id": "1520", "numa_node": 0, "count": 4,
+    ///          "tags": {"dev_type": "type-VF", "address": "0000:81:00.0"}}]"#, None)?;
+    /// assert_eq!(pools.free(), 4);
+    /// # Ok::<(), slotwise::Error>(())
+    /// ```
+    pub fn from_json(text: &str, topology: Option<NumaTopology>) -> Result<Self> {
+        let value: Value = json::parse(text, "pools")?;
+        Pools::from_value(value, topology).map_err(|e| e.inside("pools"))
+    }
+
+    fn from_value(value: Value, topology: Option<NumaTopology>) -> Result<Self> {
+        let items = match value {
+            Value::Null => Vec::new(),
+            Value::Array(items) => items,
+            Value::Object(mut object) => match object.get_mut("nova_object.data") {
+                Some(data) => match data.get_mut("objects").map(Value::take) {
+                    Some(Value::Array(items)) => items,
+                    _ => {
+                        return Err(Error::new(ErrorKind::InvalidPool, "a PciDevicePoolList has no list of objects")
+                            .inside("nova_object.data.objects"));
+                    }
+                },
+                None => vec![Value::Object(object)],
+            },
+            _ => return Err(Error::new(ErrorKind::InvalidPool, "pools are a JSON array, an object or null")),
+        };
+        limits::check("number of pools", items.len(), limits::MAX_DEVICES)?;
+        let list = items
+            .into_iter()
+            .enumerate()
+            .map(|(i, item)| Pool::from_value(item).map_err(|e| e.inside(format!("[{i}]"))))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Pools::new(list, topology))
+    }
+
+    /// The pools, in their stable order.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Pool] {
+        &self.list
+    }
+
+    /// The host's NUMA cells, if known.
+    #[must_use]
+    pub fn topology(&self) -> Option<&NumaTopology> {
+        self.topology.as_ref()
+    }
+
+    /// How many free devices there are in all.
+    #[must_use]
+    pub fn free(&self) -> u64 {
+        self.list.iter().map(|pool| u64::from(pool.count)).sum()
+    }
+
+    /// Groups the free devices by the values of `keys`, which name any attribute or tag, or `numa_node`.
+    ///
+    /// Groups are ordered by their values. A pool without the attribute counts under null.
+    #[must_use]
+    pub fn group_by(&self, keys: &[String]) -> Vec<Group> {
+        let mut groups: BTreeMap<Vec<Option<String>>, Group> = BTreeMap::new();
+        for pool in &self.list {
+            let values: Vec<Option<String>> = keys
+                .iter()
+                .map(|key| match key.as_str() {
+                    "numa_node" => pool.numa_node.map(|node| node.to_string()),
+                    "rp_uuid" => pool.provider.clone(),
+                    key => pool.attributes.text(key).map(str::to_owned),
+                })
+                .collect();
+            let group = groups.entry(values).or_insert_with_key(|values| Group::new(keys, values));
+            group.total += u64::from(pool.count);
+            group.free += u64::from(pool.count);
+            group.devices.extend(&pool.devices);
+        }
+        groups.into_values().collect()
+    }
+}
+
+/// Devices that have the same values under the keys they were grouped by.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Group {
+    /// The value under each key; null where it is unknown or absent.
+    pub values: BTreeMap<String, Option<String>>,
+    /// How many devices there are.
+    pub total: u64,
+    /// How many of them are free to be claimed.
+    pub free: u64,
+    /// The devices, where they are known, ordered by address.
+    pub devices: Vec<PciAddress>,
+}
+
+impl Group {
+    pub(crate) fn new(keys: &[String], values: &[Option<String>]) -> Self {
+        Group {
+            values: keys.iter().cloned().zip(values.iter().cloned()).collect(),
+            total: 0,
+            free: 0,
+            devices: Vec::new(),
+        }
+    }
+}
+
+impl Pools {
+    /// Whether and how the workload fits these pools, without taking anything.
+    pub fn fit(&self, workload: &crate::request::Workload) -> Result<crate::fit::Fit> {
+        let _ = workload;
+        unimplemented!()
+    }
+
+    /// Takes what an assignment found by [`Pools::fit`] uses, so that the next workload sees what is left.
+    pub fn consume(&mut self, assignment: &crate::fit::Assignment) -> Result<()> {
+        let _ = assignment;
+        unimplemented!()
+    }
+}

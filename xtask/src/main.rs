@@ -1,0 +1,3 @@
+//! Every developer command: `cargo xtask help`.
+
+fn main() {}
