@@ -1,1 +1,23 @@
-//! What the tests of slotwise share.
+//! What the tests of slotwise share: the doors and the conformance runner, generators, the oracle and the model.
+//!
+//! - [`Door`] is one way into the engine: [`RustDoor`] calls it directly, [`ProcessDoor`] speaks with a child
+//!   process (the C and Python runners), and the WebAssembly host implements the trait in its own crate.
+//! - [`ops`] is the one table of the operations that the doors know and of their arguments.
+//! - [`conformance`] replays the cases in `tests/conformance` through any number of doors.
+//! - [`oracle`] decides small hosts by trying every assignment; [`generate`] makes random ones from a seed.
+//! - [`model`] runs random operations on a tracker beside a naive model of it.
+//!
+//! This crate is for tests and developer commands only; nothing that ships depends on it.
+
+pub mod conformance;
+mod door;
+pub mod generate;
+pub mod model;
+pub mod ops;
+pub mod oracle;
+mod process_door;
+mod rust_door;
+
+pub use door::Door;
+pub use process_door::ProcessDoor;
+pub use rust_door::RustDoor;
