@@ -7,13 +7,18 @@ mod config;
 mod device;
 mod error;
 mod extra_info;
+mod filter;
 mod fit;
 pub mod json;
 pub mod limits;
+mod nova;
 mod numa;
 mod pool;
+mod report;
 mod request;
+mod solve;
 mod spec;
+mod stock;
 mod tracker;
 
 pub use address::PciAddress;

@@ -1,6 +1,7 @@
 //! Pools: the free devices of one host, grouped so that those in a pool are interchangeable.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,7 +12,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::extra_info::ExtraInfo;
 use crate::json;
 use crate::limits;
+use crate::fit::{Assignment, Fit, Pick, RequestAssignment};
+use crate::nova::{self, Purpose};
 use crate::numa::NumaTopology;
+use crate::request::{Strategy, Workload};
+use crate::solve::{self, Decision};
+use crate::stock::Families;
 
 /// Free devices of one host that are interchangeable.
 ///
@@ -22,7 +28,7 @@ use crate::numa::NumaTopology;
 pub struct Pool {
     /// What all its devices have in common: `vendor_id`, `product_id`, `dev_type`, `address` (of the card: the PF's for
     /// VFs), the operator's tags, and what the host reports as `parent_ifname` and `remote_managed`.
-    pub attributes: ExtraInfo,
+    pub attributes: Arc<ExtraInfo>,
     /// The NUMA node; `None` when it is unknown.
     pub numa_node: Option<u32>,
     /// The Placement resource provider that its devices are inventory of (Nova: `rp_uuid`).
@@ -100,7 +106,7 @@ impl Pool {
                 return Err(Error::new(ErrorKind::InvalidPool, format!("a pool needs a {id}")).inside(id));
             }
         }
-        Ok(Pool { attributes, numa_node, provider, count, devices })
+        Ok(Pool { attributes: Arc::new(attributes), numa_node, provider, count, devices })
     }
 }
 
@@ -216,6 +222,76 @@ impl Pools {
         self.list.iter().map(|pool| u64::from(pool.count)).sum()
     }
 
+    /// Whether and how the workload fits these pools, without taking anything.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidRequest`] or [`ErrorKind::LimitExceeded`] for a workload that is not valid.
+    pub fn fit(&self, workload: &Workload) -> Result<Fit> {
+        self.decide(workload, Purpose::Fit)
+    }
+
+    pub(crate) fn decide(&self, workload: &Workload, purpose: Purpose) -> Result<Fit> {
+        workload.validate().map_err(|e| e.inside("workload"))?;
+        let decision = match workload.strategy {
+            Strategy::Exact => solve::exact(self, workload),
+            Strategy::Nova => nova::nova(self, workload, purpose),
+        };
+        Ok(match decision {
+            Decision::Fits(picks) => Fit::Fits(self.assignment(workload, picks)),
+            Decision::NoFit(no) => Fit::NoFit(no),
+            Decision::Undecided(undecided) => Fit::Undecided(undecided),
+        })
+    }
+
+    /// Names the devices that the picks stand for: each pool hands out from its back.
+    fn assignment(&self, workload: &Workload, picks: Vec<Vec<Pick>>) -> Assignment {
+        let mut taken = vec![0; self.list.len()];
+        let requests = workload.requests.iter().zip(picks).map(|(request, picks)| {
+            let mut devices = Vec::new();
+            for pick in &picks {
+                let pool = &self.list[pick.pool];
+                let from_back = pool.devices.iter().rev().skip(taken[pick.pool]).take(pick.count as usize);
+                devices.extend(from_back.copied());
+                taken[pick.pool] += pick.count as usize;
+            }
+            RequestAssignment { request_id: request.request_id.clone(), picks, devices }
+        });
+        Assignment { requests: requests.collect() }
+    }
+
+    /// Takes what an assignment found by [`Pools::fit`] uses, so that the next workload sees what is left.
+    ///
+    /// A device that is taken also takes those that it excludes: a PF its VFs, a VF its PF. Pools that are empty then
+    /// are removed.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidState`] when the pools no longer hold what the assignment uses; nothing is taken then.
+    pub fn consume(&mut self, assignment: &Assignment) -> Result<()> {
+        let families = Families::new(&self.list);
+        let mut counts: Vec<u32> = self.list.iter().map(|pool| pool.count).collect();
+        for (r, request) in assignment.requests.iter().enumerate() {
+            for (p, pick) in request.picks.iter().enumerate() {
+                if counts.get(pick.pool).is_none_or(|&count| count < pick.count) {
+                    return Err(Error::new(
+                        ErrorKind::InvalidState,
+                        format!("pool {} no longer has {} free devices", pick.pool, pick.count),
+                    )
+                    .with_help("fit the workload again on the pools as they are now")
+                    .inside(format!("assignment.requests[{r}].picks[{p}]")));
+                }
+                families.take(&mut counts, pick.pool, pick.count);
+            }
+        }
+        for (pool, count) in self.list.iter_mut().zip(counts) {
+            pool.count = count;
+            pool.devices.truncate(count as usize);
+        }
+        self.list.retain(|pool| pool.count > 0);
+        Ok(())
+    }
+
     /// Groups the free devices by the values of `keys`, which name any attribute or tag, or `numa_node`.
     ///
     /// Groups are ordered by their values. A pool without the attribute counts under null.
@@ -261,19 +337,5 @@ impl Group {
             free: 0,
             devices: Vec::new(),
         }
-    }
-}
-
-impl Pools {
-    /// Whether and how the workload fits these pools, without taking anything.
-    pub fn fit(&self, workload: &crate::request::Workload) -> Result<crate::fit::Fit> {
-        let _ = workload;
-        unimplemented!()
-    }
-
-    /// Takes what an assignment found by [`Pools::fit`] uses, so that the next workload sees what is left.
-    pub fn consume(&mut self, assignment: &crate::fit::Assignment) -> Result<()> {
-        let _ = assignment;
-        unimplemented!()
     }
 }

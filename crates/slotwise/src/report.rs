@@ -1,0 +1,84 @@
+//! Reasons: the paragraph that says why a workload does not fit.
+
+use std::fmt::Write;
+
+use crate::filter::{Prepared, clamp};
+use crate::fit::{NoFit, RequestReport};
+
+/// Puts a *no* together: the requests in conflict, and a paragraph that a person can act on.
+pub(crate) fn no_fit(
+    prepared: &[Prepared<'_>],
+    conflict: Vec<usize>,
+    usable: u64,
+    requests: Vec<RequestReport>,
+) -> NoFit {
+    let needed: u64 = conflict.iter().map(|&r| u64::from(prepared[r].request.count)).sum();
+    let message = paragraph(prepared, &conflict, needed, usable, &requests);
+    NoFit { message, conflict, needed: clamp(needed), usable: clamp(usable), requests }
+}
+
+fn paragraph(
+    prepared: &[Prepared<'_>],
+    conflict: &[usize],
+    needed: u64,
+    usable: u64,
+    requests: &[RequestReport],
+) -> String {
+    let names: Vec<String> = conflict.iter().map(|&r| name(&prepared[r], r)).collect();
+    let mut text = String::from("does not fit: ");
+    // Writing to a String cannot fail.
+    let _ = match names.as_slice() {
+        [one] => write!(text, "{one} needs {}", devices(needed)),
+        many => write!(text, "{} together need {}", join(many), devices(needed)),
+    };
+    let _ = match usable {
+        0 => write!(text, ", but no free device can serve {}", if names.len() == 1 { "it" } else { "them" }),
+        few if few < needed => write!(text, ", but only {} can serve {}", free_devices(few), if names.len() == 1 { "it" } else { "them" }),
+        enough => write!(
+            text,
+            ", and {} could serve some of that, but not all at once: each request can use only some of them, and a \
+             physical function excludes its own virtual functions",
+            free_devices(enough)
+        ),
+    };
+    text.push('.');
+    for &r in conflict {
+        let report = &requests[r];
+        let _ = write!(text, " Of {} for {}", free_devices(u64::from(report.free)), name(&prepared[r], r));
+        let mut dropped = report.steps.iter().filter(|step| step.dropped > 0).peekable();
+        if dropped.peek().is_none() {
+            text.push_str(", none was dropped");
+        }
+        for (i, step) in dropped.enumerate() {
+            let _ = write!(text, "{} {} {}", if i == 0 { "," } else { " and" }, step.dropped, step.step.reason());
+        }
+        let left = report.steps.last().map_or(report.free, |step| step.left);
+        let _ = write!(text, "; {left} {} left.", if left == 1 { "is" } else { "are" });
+    }
+    text
+}
+
+fn name(prepared: &Prepared<'_>, index: usize) -> String {
+    let request = prepared.request;
+    match (&request.alias_name, &request.request_id) {
+        (Some(alias), _) => format!("request {index} (alias {alias:?})"),
+        (None, Some(id)) => format!("request {index} ({id})"),
+        (None, None) => format!("request {index}"),
+    }
+}
+
+fn devices(count: u64) -> String {
+    format!("{count} device{}", if count == 1 { "" } else { "s" })
+}
+
+fn free_devices(count: u64) -> String {
+    format!("{count} free device{}", if count == 1 { "" } else { "s" })
+}
+
+fn join(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}
