@@ -1,3 +1,127 @@
-//! Every developer command: `cargo xtask help`.
+//! `cargo xtask COMMAND`: every developer command, in one place.
 
-fn main() {}
+mod bench;
+mod c;
+mod conformance;
+mod counts;
+mod demo;
+mod examples;
+mod python;
+mod sh;
+mod test;
+mod toolchain;
+mod tree;
+mod wasm;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+/// One command: its name, its arguments, what it does, and the function that does it.
+struct Command {
+    name: &'static str,
+    arguments: &'static str,
+    about: &'static str,
+    run: fn(&[String]) -> Result<()>,
+}
+
+const COMMANDS: &[Command] = &[
+    Command {
+        name: "demo",
+        arguments: "",
+        about: "the main job end to end, from Python, on this machine's own /sys; then the same through C and WebAssembly",
+        run: demo::run,
+    },
+    Command {
+        name: "test",
+        arguments: "[STAGE…]",
+        about: "everything a reviewer needs to trust it, or only the stages named",
+        run: test::run,
+    },
+    Command {
+        name: "ci",
+        arguments: "",
+        about: "what continuous integration runs: the same as test",
+        run: test::run,
+    },
+    Command {
+        name: "conformance",
+        arguments: "[NAME]",
+        about: "replay tests/conformance through Rust, C, Python and WebAssembly; NAME selects cases that contain it",
+        run: conformance::run,
+    },
+    Command {
+        name: "wasm",
+        arguments: "",
+        about: "build target/wasm/slotwise.wasm, without imports",
+        run: wasm::run,
+    },
+    Command {
+        name: "header",
+        arguments: "",
+        about: "write include/slotwise.h anew from bindings/c",
+        run: c::header,
+    },
+    Command {
+        name: "python",
+        arguments: "",
+        about: "build the wheel and install it in target/venv",
+        run: python::run,
+    },
+    Command {
+        name: "install-c",
+        arguments: "--prefix DIR [--libdir DIR]",
+        about: "install headers, libslotwise (shared and static) and slotwise.pc",
+        run: c::install,
+    },
+    Command { name: "bench", arguments: "[FILTER]", about: "run the criterion benches", run: bench::run },
+    Command {
+        name: "compare",
+        arguments: "",
+        about: "print the side-by-side: snapshot formats, and what a call costs through each door",
+        run: bench::compare,
+    },
+    Command { name: "help", arguments: "", about: "this list", run: help },
+];
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let name = arguments.next().unwrap_or_else(|| "help".to_owned());
+    let arguments: Vec<String> = arguments.collect();
+    let name = if matches!(name.as_str(), "-h" | "--help") { "help" } else { &name };
+    let result = match COMMANDS.iter().find(|command| command.name == name) {
+        Some(command) if arguments.iter().any(|a| a == "-h" || a == "--help") => {
+            println!("cargo xtask {} {}\n    {}", command.name, command.arguments, command.about);
+            Ok(())
+        }
+        Some(command) => (command.run)(&arguments),
+        None => Err(anyhow::anyhow!("there is no command {name:?}; `cargo xtask help` lists them")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn help(_: &[String]) -> Result<()> {
+    println!("cargo xtask COMMAND\n");
+    for command in COMMANDS {
+        println!("  {:<12} {}", command.name, command.about);
+        if !command.arguments.is_empty() {
+            println!("  {:<12}   {} {}", "", command.name, command.arguments);
+        }
+    }
+    println!("\nStages of test, in order: {}", test::names().join(", "));
+    Ok(())
+}
+
+/// Refuses arguments where a command takes none, so that a typing error is not silently ignored.
+fn no_arguments(arguments: &[String]) -> Result<()> {
+    if arguments.is_empty() {
+        return Ok(());
+    }
+    bail!("this command takes no arguments, but got {arguments:?}")
+}

@@ -1,0 +1,43 @@
+//! The conformance cases through all four doors.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::{c, python, sh, toolchain, wasm};
+
+/// `cargo xtask conformance [NAME]`
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    if arguments.len() > 1 {
+        bail!("give at most one part of a case's name");
+    }
+    toolchain::ensure()?;
+    build()?;
+    sh::run(&mut command(arguments))
+}
+
+/// Builds every door from the present source.
+pub(crate) fn build() -> Result<()> {
+    wasm::build()?;
+    python::install()?;
+    sh::run(&mut sh::cargo(["build", "--workspace"]))?;
+    c::program("tests/c/runner.c", &c_runner())
+}
+
+/// The program that replays the cases; it lives in the crate that links every door.
+pub(crate) fn command(arguments: &[String]) -> Command {
+    let mut command = sh::program(sh::target_dir().join("debug/conformance"));
+    command
+        .arg(c_runner())
+        .arg(python::python())
+        .arg("tests/python/runner.py")
+        .arg(wasm::path())
+        .args(arguments);
+    command
+}
+
+/// The C door's runner.
+pub(crate) fn c_runner() -> PathBuf {
+    sh::target_dir().join("c/runner")
+}

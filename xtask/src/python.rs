@@ -1,0 +1,126 @@
+//! The Python package: a virtual environment in `target/venv`, the wheel, its tests and its types.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::counts::{Counts, Reader};
+use crate::{sh, toolchain};
+
+/// What the environment needs, as pip writes it: the wheel's builder, and the checker of its types.
+const TOOLS: &[&str] = &["maturin>=1.9,<2", "mypy>=1.11,<3"];
+
+/// `cargo xtask python`
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    crate::no_arguments(arguments)?;
+    toolchain::ensure()?;
+    install()?;
+    println!("Try it: {} -c 'import slotwise; print(slotwise.discover())'", python().display());
+    Ok(())
+}
+
+/// The Python that makes the environment: `$PYTHON`, else `python3`.
+pub(crate) fn interpreter() -> OsString {
+    std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into())
+}
+
+/// The Python of the environment.
+pub(crate) fn python() -> PathBuf {
+    environment().join("bin/python")
+}
+
+fn environment() -> PathBuf {
+    sh::target_dir().join("venv")
+}
+
+/// The environment's Python with arguments.
+pub(crate) fn command(arguments: &[&str]) -> Command {
+    let mut command = sh::program(python());
+    // The package under test is the one that is installed, never the source folder beside the tests.
+    command
+        .args(arguments)
+        .env_remove("PYTHONPATH")
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("PYTHONUNBUFFERED", "1");
+    command
+}
+
+/// Builds the wheel of the present source and installs it in the environment, which is made if need be.
+pub(crate) fn install() -> Result<()> {
+    install_profile("dev")
+}
+
+/// As [`install`], compiled with this cargo profile.
+pub(crate) fn install_profile(profile: &str) -> Result<()> {
+    ensure_environment()?;
+    // An empty folder, so that what is installed is what was built just now.
+    let wheels = sh::target_dir().join("wheels");
+    if wheels.exists() {
+        std::fs::remove_dir_all(&wheels)?;
+    }
+    let mut maturin = command(&["-m", "maturin", "build", "--profile", profile]);
+    maturin
+        .args(["--manifest-path", "bindings/python/Cargo.toml", "--interpreter"])
+        .arg(python())
+        .arg("--out")
+        .arg(&wheels);
+    sh::run(maturin.env("CARGO_TARGET_DIR", sh::target_dir()))?;
+    let wheel = std::fs::read_dir(&wheels)
+        .with_context(|| format!("cannot read {}", wheels.display()))?
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .find(|path| path.extension().is_some_and(|extension| extension == "whl"))
+        .context("maturin made no wheel")?;
+    let mut pip =
+        command(&["-m", "pip", "install", "--quiet", "--no-deps", "--force-reinstall", "--no-index"]);
+    sh::run(pip.arg(wheel))
+}
+
+fn ensure_environment() -> Result<()> {
+    const NEW_ENOUGH: &str = "import sys; sys.exit(sys.version_info < (3, 10))";
+    let interpreter = interpreter();
+    if !sh::succeeds(sh::program(&interpreter).args(["-c", NEW_ENOUGH])) {
+        bail!(
+            "{} is not Python 3.10 or newer; name another one in the environment variable PYTHON",
+            interpreter.to_string_lossy()
+        );
+    }
+    // An environment whose Python is gone, or that never got its pip, is made anew.
+    if !sh::succeeds(&mut command(&["-c", &format!("import pip; {NEW_ENOUGH}")])) {
+        let mut venv = sh::program(&interpreter);
+        sh::run(venv.args(["-m", "venv", "--clear"]).arg(environment())).context(
+            "cannot make a virtual environment; on Debian and Ubuntu the module for it is the package python3-venv",
+        )?;
+    }
+    let missing: Vec<&str> = TOOLS
+        .iter()
+        .filter(|tool| {
+            let name = tool.split(['>', '=', '<']).next().unwrap_or(tool);
+            !sh::succeeds(&mut command(&["-c", &format!("import {name}")]))
+        })
+        .copied()
+        .collect();
+    if !missing.is_empty() {
+        sh::run(command(&["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(&missing))?;
+    }
+    Ok(())
+}
+
+/// Builds, installs and tests the package, and checks its types.
+pub(crate) fn check() -> Result<Counts> {
+    install()?;
+    let mut reader = Reader::default();
+    let mut tests = command(&["-m", "unittest", "discover", "--start-directory", "tests/python"]);
+    let ok = sh::tee(tests.args(["--top-level-directory", "tests/python"]), |line| reader.see(line))?;
+    let mut counts = reader.counts();
+    if ok && counts == Counts::default() {
+        bail!("no Python test was found in tests/python");
+    }
+    counts.failed += u64::from(!ok && counts.failed == 0);
+    if counts.failed == 0 {
+        sh::run(&mut command(&["-m", "mypy.stubtest", "slotwise"]))?;
+        sh::run(&mut command(&["-m", "mypy", "--strict", "examples/python"]))?;
+    }
+    Ok(counts)
+}

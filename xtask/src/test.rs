@@ -1,0 +1,237 @@
+//! `cargo xtask test`: everything a reviewer needs to trust it.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use crate::counts::{Counts, Reader};
+use crate::{bench, conformance, examples, python, sh, toolchain, tree, wasm};
+
+/// One stage: its name, what it shows, and the function that does it.
+struct Stage {
+    name: &'static str,
+    about: &'static str,
+    run: fn() -> Result<Outcome>,
+}
+
+/// How a stage that could be run ended.
+enum Outcome {
+    /// It was run, with so many tests.
+    Ran(Counts),
+    /// It could not be run here, and why.
+    Skipped(String),
+}
+
+/// In this order, so that what is quick and what later stages build on comes first.
+const STAGES: &[Stage] = &[
+    Stage {
+        name: "toolchain",
+        about: "the pinned toolchain, a C compiler and Python are here",
+        run: toolchain,
+    },
+    Stage { name: "fmt", about: "every Rust file is formatted", run: fmt },
+    Stage {
+        name: "tree",
+        about: "the engine depends on nothing that does I/O, is async or calls C",
+        run: engine_tree,
+    },
+    Stage {
+        name: "clippy",
+        about: "no compiler or clippy warning in any crate, test, bench or example",
+        run: clippy,
+    },
+    Stage { name: "wasm", about: "the engine as a WebAssembly component without imports", run: component },
+    Stage {
+        name: "engine-wasm",
+        about: "the engine crate itself builds for WebAssembly",
+        run: engine_for_wasm,
+    },
+    Stage {
+        name: "cargo-test",
+        about: "all Rust tests, and the C header and C programs that they compile",
+        run: cargo_test,
+    },
+    Stage { name: "doc", about: "the documentation builds without a warning", run: doc },
+    Stage {
+        name: "python",
+        about: "the wheel in a clean environment, its tests, and its types",
+        run: python_package,
+    },
+    Stage {
+        name: "examples",
+        about: "every program of the README runs and prints what the README says",
+        run: programs,
+    },
+    Stage {
+        name: "conformance",
+        about: "the same answers through Rust, C, Python and WebAssembly",
+        run: four_doors,
+    },
+    Stage { name: "benches", about: "every bench runs once", run: benches },
+    Stage {
+        name: "deny",
+        about: "licences, banned crates, sources and advisories of all dependencies",
+        run: deny,
+    },
+];
+
+/// The names of the stages, in order.
+pub(crate) fn names() -> Vec<&'static str> {
+    STAGES.iter().map(|stage| stage.name).collect()
+}
+
+/// `cargo xtask test [STAGE…]`
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    if let Some(unknown) = arguments.iter().find(|name| !names().contains(&name.as_str())) {
+        bail!("there is no stage {unknown:?}; the stages are: {}", names().join(", "));
+    }
+    let chosen: Vec<&Stage> = STAGES
+        .iter()
+        .filter(|stage| arguments.is_empty() || arguments.iter().any(|name| name == stage.name))
+        .collect();
+
+    let mut rows = Vec::new();
+    let mut total = Counts::default();
+    let mut failed = false;
+    for (i, stage) in chosen.iter().enumerate() {
+        if failed {
+            rows.push(row(stage.name, "not run", &Counts::default(), Duration::ZERO, ""));
+            continue;
+        }
+        println!("\n=== {}/{} {}: {}", i + 1, chosen.len(), stage.name, stage.about);
+        let start = Instant::now();
+        let result = (stage.run)();
+        let took = start.elapsed();
+        let (verdict, counts, note) = match result {
+            Ok(Outcome::Ran(counts)) if counts.failed == 0 => ("ok", counts, String::new()),
+            Ok(Outcome::Ran(counts)) => ("FAILED", counts, String::new()),
+            Ok(Outcome::Skipped(reason)) => {
+                println!("skipped: {reason}");
+                ("skipped", Counts::default(), reason)
+            }
+            Err(error) => {
+                println!("error: {error:#}");
+                let note = error.to_string().lines().next().unwrap_or_default().to_owned();
+                ("FAILED", Counts { failed: 1, ..Counts::default() }, note)
+            }
+        };
+        failed = verdict == "FAILED";
+        total += counts;
+        rows.push(row(stage.name, verdict, &counts, took, &note));
+    }
+
+    println!("\n{:<12} {:<8} {:>7} {:>7} {:>8}", "stage", "result", "passed", "failed", "seconds");
+    for row in &rows {
+        println!("{row}");
+    }
+    if total.skipped > 0 {
+        println!("{} tests were not run; each says why in its own output.", total.skipped);
+    }
+    // Whoever reads only the end of this output finds the numbers there, and nothing after them.
+    println!("{} passed, {} failed", total.passed, total.failed);
+    if failed {
+        std::process::exit(1);
+    }
+    Ok(())
+}
+
+fn row(name: &str, verdict: &str, counts: &Counts, took: Duration, note: &str) -> String {
+    let number = |n: u64| if n == 0 { "·".to_owned() } else { n.to_string() };
+    let seconds = took.as_secs_f64();
+    let (passed, failed) = (number(counts.passed), number(counts.failed));
+    format!("{name:<12} {verdict:<8} {passed:>7} {failed:>7} {seconds:>8.1}  {note}").trim_end().to_owned()
+}
+
+/// A stage that either works or does not, without tests to count.
+fn done() -> Result<Outcome> {
+    Ok(Outcome::Ran(Counts::default()))
+}
+
+fn toolchain() -> Result<Outcome> {
+    toolchain::ensure()?;
+    println!("{}", sh::output(sh::program("rustc").arg("--version"))?.trim());
+    println!("{}", sh::output(sh::program(python::interpreter()).arg("--version"))?.trim());
+    done()
+}
+
+fn fmt() -> Result<Outcome> {
+    sh::run(&mut sh::cargo(["fmt", "--all", "--check"]))?;
+    done()
+}
+
+fn engine_tree() -> Result<Outcome> {
+    tree::check()?;
+    done()
+}
+
+fn clippy() -> Result<Outcome> {
+    sh::run(&mut sh::cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    done()
+}
+
+fn component() -> Result<Outcome> {
+    wasm::build()?;
+    done()
+}
+
+fn engine_for_wasm() -> Result<Outcome> {
+    sh::run(&mut sh::cargo(["build", "-p", "slotwise", "--target", toolchain::WASM]))?;
+    done()
+}
+
+fn cargo_test() -> Result<Outcome> {
+    // What the tests start as programs of their own (the CLI, the C library) is built first.
+    sh::run(&mut sh::cargo(["build", "--workspace"]))?;
+    counted(&mut sh::cargo(["test", "--workspace", "--no-fail-fast"]))
+}
+
+fn doc() -> Result<Outcome> {
+    sh::run(sh::cargo(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
+    done()
+}
+
+fn python_package() -> Result<Outcome> {
+    Ok(Outcome::Ran(python::check()?))
+}
+
+fn programs() -> Result<Outcome> {
+    Ok(Outcome::Ran(examples::check()?))
+}
+
+fn four_doors() -> Result<Outcome> {
+    conformance::build()?;
+    counted(&mut conformance::command(&[]))
+}
+
+fn benches() -> Result<Outcome> {
+    counted(&mut bench::once())
+}
+
+fn deny() -> Result<Outcome> {
+    if !sh::succeeds(&mut sh::cargo(["deny", "--version"])) {
+        return Ok(Outcome::Skipped(
+            "cargo-deny is not here; `cargo install cargo-deny --locked` builds it".to_owned(),
+        ));
+    }
+    sh::run(&mut sh::cargo(["deny", "--offline", "--workspace", "check", "bans", "licenses", "sources"]))?;
+    // The advisories are a git repository of their own, which cannot be reached from everywhere.
+    if !sh::succeeds(&mut sh::cargo(["deny", "fetch", "db"])) {
+        println!("advisories were not checked: their database cannot be fetched from here");
+        return done();
+    }
+    sh::run(&mut sh::cargo(["deny", "--workspace", "check", "advisories"]))?;
+    done()
+}
+
+/// Runs a test runner and counts what it reports. A runner that fails without a failed test, because it crashed for
+/// one, counts as one failure; one that succeeds without any test has not tested anything, which is a failure too.
+fn counted(command: &mut std::process::Command) -> Result<Outcome> {
+    let mut reader = Reader::default();
+    let ok = sh::tee(command, |line| reader.see(line))?;
+    let mut counts = reader.counts();
+    if ok && counts.passed == 0 {
+        bail!("`{}` ran no test", sh::show(command));
+    }
+    counts.failed += u64::from(!ok && counts.failed == 0);
+    Ok(Outcome::Ran(counts))
+}
