@@ -1,0 +1,207 @@
+//! `slotwise explain`: why a device is or is not assignable, why a workload does or does not fit.
+
+use slotwise::{Fit, NoFit, RequestReport, Step, Tracker, Workload};
+
+use crate::answer::Answer;
+use crate::args::{Explain, ExplainDevice, ExplainRequest, ExplainWorkload, Machine, Output};
+use crate::exit::Exit;
+use crate::failure::{BOLD, Failure, GREEN, RED, Result, Source, YELLOW};
+use crate::text::{Layout, counted, info_pairs, plain, table};
+use crate::{input, machine};
+
+/// Runs the command.
+pub(crate) fn run(args: Explain) -> Result<Answer> {
+    match args {
+        Explain::Device(args) => device(&args),
+        Explain::Request(args) => request(args),
+        Explain::Workload(args) => workload(&args),
+    }
+}
+
+fn device(args: &ExplainDevice) -> Result<Answer> {
+    let config = input::config(&args.rules.config)?;
+    let tracker = machine::tracker(&config, &args.machine)?;
+    let found = tracker.explain(args.address)?;
+    let exit = if found.assignable { Exit::Yes } else { Exit::No };
+    if args.output.json {
+        return Answer::json(exit, &found);
+    }
+    let mut out = format!("{BOLD}{}{BOLD:#} is ", args.address);
+    match found.rule {
+        Some(rule) => {
+            out += &format!("{GREEN}assignable{GREEN:#} by rule {rule}");
+            out += &info_pairs(&found.tags)
+                .map_or(" and gets no tags\n".into(), |tags| format!(": {}\n", plain(&tags)));
+        }
+        None if found.rules.is_empty() => {
+            out += &format!("{RED}not assignable{RED:#}: the configuration has no device_spec rule\n");
+        }
+        None => out += &format!("{RED}not assignable{RED:#}: no rule matches it\n"),
+    }
+    let specs = tracker.specs().list();
+    let rows: Vec<_> = found
+        .rules
+        .iter()
+        .map(|verdict| {
+            vec![
+                Some(verdict.rule.to_string()),
+                Some(if verdict.matches { "matches".into() } else { "no".into() }),
+                verdict.reason.clone(),
+                specs.get(verdict.rule).map(crate::check::spec_text),
+            ]
+        })
+        .collect();
+    if !rows.is_empty() {
+        let columns = [
+            ("RULE", Layout::Number),
+            ("VERDICT", Layout::Whole),
+            ("REASON", Layout::Flow),
+            ("SPEC", Layout::Flow),
+        ];
+        out += &format!("\n{}", table(&columns, &rows));
+    }
+    if found.rule.is_some_and(|rule| rule + 1 < specs.len()) {
+        out += "\nThe rules after it were not tried: the first that matches decides.\n";
+    }
+    Answer::text(exit, out)
+}
+
+fn request(args: ExplainRequest) -> Result<Answer> {
+    let config = input::config(&args.rules.config)?;
+    let source = Source { name: "the request".into(), text: args.flavor.as_str().into() };
+    let requests = config
+        .aliases
+        .requests(&args.flavor, args.numa_policy.map(Into::into))
+        .map_err(|error| Failure::within(error, &source))?;
+    let workload =
+        Workload { numa_cells: args.numa_cells, strategy: args.strategy.into(), ..Workload::new(requests) };
+    let tracker = machine::tracker(&config, &args.machine)?;
+    answer(&tracker, &workload, args.output)
+}
+
+fn workload(args: &ExplainWorkload) -> Result<Answer> {
+    let config = input::config(&args.rules.config)?;
+    reject_two_stdins(args)?;
+    let workload: Workload = input::document(&args.file, "workload")?;
+    let tracker = machine::tracker(&config, &args.machine)?;
+    answer(&tracker, &workload, args.output)
+}
+
+fn reject_two_stdins(args: &ExplainWorkload) -> Result<()> {
+    let stdin = std::path::Path::new("-");
+    let Machine { devices, .. } = &args.machine;
+    if args.file != stdin || devices.as_deref() != Some(stdin) {
+        return Ok(());
+    }
+    Err(Failure::new(
+        slotwise::ErrorKind::InvalidArgument,
+        "the workload and the devices cannot both come from standard input",
+        "give one of them as a file",
+    ))
+}
+
+fn answer(tracker: &Tracker, workload: &Workload, output: Output) -> Result<Answer> {
+    let fit = tracker.fit(workload)?;
+    let exit = match &fit {
+        Fit::Fits(_) => Exit::Yes,
+        Fit::NoFit(_) => Exit::No,
+        Fit::Undecided(_) => Exit::Undecided,
+    };
+    if output.json {
+        return Answer::json(exit, &fit);
+    }
+    let out = match &fit {
+        Fit::Fits(assignment) => {
+            let devices: usize = assignment.requests.iter().map(|request| request.devices.len()).sum();
+            format!(
+                "{GREEN}fits{GREEN:#}: {} for {}\n\n{}",
+                counted(devices, "device"),
+                counted(workload.requests.len(), "request"),
+                assignment_table(tracker, workload, assignment)
+            )
+        }
+        Fit::NoFit(no) => no_fit_text(workload, no),
+        Fit::Undecided(undecided) => format!("{YELLOW}undecided{YELLOW:#}: {}\n", plain(&undecided.message)),
+    };
+    Answer::text(exit, out)
+}
+
+fn assignment_table(tracker: &Tracker, workload: &Workload, assignment: &slotwise::Assignment) -> String {
+    let devices = tracker.devices();
+    let mut rows = Vec::new();
+    for (i, served) in assignment.requests.iter().enumerate() {
+        for (n, address) in served.devices.iter().enumerate() {
+            let tracked = devices.binary_search_by_key(address, |tracked| tracked.device.address).ok();
+            let device = tracked.map(|index| &devices[index].device);
+            rows.push(vec![
+                // A request is named once, in front of its first device.
+                Some(if n == 0 { request_name(workload, i) } else { String::new() }),
+                Some(address.to_string()),
+                device.map(|d| format!("{}:{}", d.vendor_id, d.product_id)),
+                device.map(|d| crate::discover::type_word(d.dev_type).to_owned()),
+                device.and_then(|d| d.numa_node).map(|node| node.to_string()),
+                device.and_then(|d| tracker.specs().matching(d)).and_then(|(_, tags)| info_pairs(tags)),
+            ]);
+        }
+    }
+    let columns = [
+        ("REQUEST", Layout::Flow),
+        ("ADDRESS", Layout::Whole),
+        ("ID", Layout::Whole),
+        ("TYPE", Layout::Whole),
+        ("NUMA", Layout::Number),
+        ("TAGS", Layout::Flow),
+    ];
+    table(&columns, &rows)
+}
+
+fn no_fit_text(workload: &Workload, no: &NoFit) -> String {
+    let mut out = format!("{RED}does not fit{RED:#}: {}\n", plain(&no.message));
+    for report in &no.requests {
+        out.push('\n');
+        out += &report_text(workload, report, no.conflict.contains(&report.request));
+    }
+    out
+}
+
+fn report_text(workload: &Workload, report: &RequestReport, in_conflict: bool) -> String {
+    let wants = workload.requests.get(report.request).map(|request| {
+        let alternatives: Vec<_> = request.alternatives.iter().filter_map(info_pairs).collect();
+        if alternatives.is_empty() { "any device".into() } else { alternatives.join(" or ") }
+    });
+    let mut out = format!(
+        "{BOLD}{}{BOLD:#}: {} of {}{}\n",
+        plain(&request_name(workload, report.request)),
+        report.wanted,
+        plain(&wants.unwrap_or_default()),
+        if in_conflict { "" } else { " (could be served without the others)" },
+    );
+    let free = vec![Some("free".into()), None, Some(report.free.to_string()), None];
+    let steps = report.steps.iter().map(|step| {
+        let reason = (step.dropped > 0).then(|| format!("{} {}", step.dropped, step.step.reason()));
+        let dropped = (step.dropped > 0).then(|| step.dropped.to_string());
+        vec![Some(step_word(step.step)), dropped, Some(step.left.to_string()), reason]
+    });
+    let rows: Vec<_> = std::iter::once(free).chain(steps).collect();
+    let columns = [
+        ("STEP", Layout::Whole),
+        ("DROPPED", Layout::Number),
+        ("LEFT", Layout::Number),
+        ("WHY", Layout::Flow),
+    ];
+    out += &table(&columns, &rows);
+    out
+}
+
+/// What a person calls a request: its alias, else its id, else its index.
+fn request_name(workload: &Workload, index: usize) -> String {
+    let request = workload.requests.get(index);
+    let name = request.and_then(|request| request.alias_name.clone().or_else(|| request.request_id.clone()));
+    name.unwrap_or_else(|| format!("request {index}"))
+}
+
+/// The step's name in JSON, with spaces.
+fn step_word(step: Step) -> String {
+    let name = serde_json::to_value(step).ok();
+    name.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default().replace('_', " ")
+}
