@@ -1,0 +1,137 @@
+//! What can go wrong between a host and a guest.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use wasmtime::Trap;
+
+use crate::limits::Limits;
+
+/// The result of a call into a guest.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong: bad input, a component that cannot be used, or a call that passed a limit.
+///
+/// Only [`Error::Input`] and [`Error::ForeignResource`] leave the instance usable.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The engine refused its input; the same error as through every other door.
+    Input(slotwise::Error),
+    /// The file of a component cannot be read.
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The bytes are not a WebAssembly component; the text says why.
+    NotAComponent(String),
+    /// The component wants this import, and nothing is given to it.
+    UnexpectedImport(String),
+    /// The component does not export what is called; the text names it.
+    MissingExport(String),
+    /// The component exports something else under the name that is called; the text says what differs.
+    WrongType(String),
+    /// The call ran longer than this limit.
+    OutOfTime(Duration),
+    /// The call did more work than this limit.
+    OutOfFuel(u64),
+    /// The guest asked for more memory than it may have.
+    OutOfMemory {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The guest asked for more table entries than it may have.
+    TableTooLarge {
+        /// The limit in entries.
+        limit: usize,
+    },
+    /// The call handed back more than it may.
+    ResultTooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The guest failed in another way; the text says how.
+    Trap(String),
+    /// The instance was thrown away after an earlier call failed; the text says how that one did.
+    InstanceGone(String),
+    /// A resource was handed to another instance than the one it lives in.
+    ForeignResource,
+}
+
+impl Error {
+    /// The error of the engine itself, if that is what this is.
+    #[must_use]
+    pub fn input(&self) -> Option<&slotwise::Error> {
+        match self {
+            Error::Input(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// What stopped a call, out of the error that wasmtime gives.
+    pub(crate) fn stopped(error: wasmtime::Error, limits: &Limits) -> Self {
+        let error = match error.downcast::<Error>() {
+            Ok(own) => return own,
+            Err(error) => error,
+        };
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::Interrupt) => return Error::OutOfTime(limits.time),
+            Some(Trap::OutOfFuel) => return Error::OutOfFuel(limits.fuel.unwrap_or_default()),
+            _ => {}
+        }
+        let reason = error.root_cause().to_string();
+        // wasmtime keeps the type of this one to itself; a test holds on to the text.
+        if reason.contains("fuel allocated for hostcalls has been exhausted") {
+            return Error::ResultTooLarge { limit: limits.result };
+        }
+        Error::Trap(reason)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Input(error) => error.fmt(f),
+            Error::Unreadable { path, source } => write!(f, "cannot read {}: {source}", path.display()),
+            Error::NotAComponent(reason) => write!(f, "this is not a WebAssembly component: {reason}"),
+            Error::UnexpectedImport(name) => {
+                write!(
+                    f,
+                    "the component imports {name}, but nothing is given to it; build it without imports"
+                )
+            }
+            Error::MissingExport(reason) => write!(f, "the component lacks an export: {reason}"),
+            Error::WrongType(reason) => write!(f, "the component exports another interface: {reason}"),
+            Error::OutOfTime(limit) => write!(f, "the call was stopped: it ran longer than {limit:?}"),
+            Error::OutOfFuel(limit) => {
+                write!(f, "the call was stopped: it used more than {limit} units of fuel")
+            }
+            Error::OutOfMemory { limit } => {
+                write!(f, "the call was stopped: the instance needs more than {limit} bytes of memory")
+            }
+            Error::TableTooLarge { limit } => {
+                write!(f, "the call was stopped: the instance needs more than {limit} table entries")
+            }
+            Error::ResultTooLarge { limit } => {
+                write!(f, "the call was stopped: it hands back more than {limit} bytes")
+            }
+            Error::Trap(reason) => write!(f, "the component failed: {reason}"),
+            Error::InstanceGone(reason) => {
+                write!(f, "this instance was thrown away, make a new one; it ended with: {reason}")
+            }
+            Error::ForeignResource => f.write_str("the resource lives in another instance"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Unreadable { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What a guest may use.
+
+use std::time::Duration;
+
+use wasmtime::ResourceLimiter;
+
+use crate::error::Error;
+
+/// What one instance may use.
+///
+/// Time, fuel and result size count for each call anew; memory and tables are totals of the instance.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// How long one call may run. It is stopped at most 20 ms after that.
+    pub time: Duration,
+    /// How many units of work (about one per WebAssembly instruction) one call may do, the same on every machine;
+    /// `None` does not count, which is faster.
+    pub fuel: Option<u64>,
+    /// How many bytes of memory the instance may have.
+    pub memory: usize,
+    /// How many entries the instance's tables may have.
+    pub table: usize,
+    /// About how many bytes one call may hand back. A small guest can name the same text many times in a result; this
+    /// bounds what the host allocates for it.
+    pub result: usize,
+}
+
+impl Default for Limits {
+    /// 10 s, no fuel, 1 GiB, 10,000 table entries, 256 MiB: room for the largest document that the engine accepts.
+    fn default() -> Self {
+        Limits {
+            time: Duration::from_secs(10),
+            fuel: None,
+            memory: 1 << 30,
+            table: 10_000,
+            result: 256 << 20,
+        }
+    }
+}
+
+/// Counts what an instance has, and ends its call with a typed error where it asks for more.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    memory: Count,
+    table: Count,
+}
+
+#[derive(Debug)]
+struct Count {
+    used: usize,
+    limit: usize,
+}
+
+impl Meter {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Meter {
+            memory: Count { used: 0, limit: limits.memory },
+            table: Count { used: 0, limit: limits.table },
+        }
+    }
+}
+
+impl Count {
+    /// Whether growing one part from `current` to `desired` keeps the total within the limit.
+    fn grow(&mut self, current: usize, desired: usize) -> bool {
+        let used = self.used.saturating_add(desired.saturating_sub(current));
+        if used > self.limit {
+            return false;
+        }
+        self.used = used;
+        true
+    }
+}
+
+impl ResourceLimiter for Meter {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        if self.memory.grow(current, desired) {
+            return Ok(true);
+        }
+        // A refusal would make the guest abort without a reason; an error ends the call and says why.
+        Err(wasmtime::Error::new(Error::OutOfMemory { limit: self.memory.limit }))
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        if self.table.grow(current, desired) {
+            return Ok(true);
+        }
+        Err(wasmtime::Error::new(Error::TableTooLarge { limit: self.table.limit }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_total_of_all_memories_counts() {
+        let mut meter = Meter::new(&Limits { memory: 3 << 16, ..Limits::default() });
+        assert!(meter.memory_growing(0, 1 << 16, None).expect("within"));
+        assert!(meter.memory_growing(1 << 16, 2 << 16, None).expect("within"));
+        assert!(meter.memory_growing(0, 1 << 16, None).expect("a second memory, within"));
+        let error = meter.memory_growing(1 << 16, 2 << 16, None).expect_err("over the total");
+        assert!(
+            matches!(error.downcast_ref(), Some(Error::OutOfMemory { limit }) if *limit == 3 << 16),
+            "{error:?}"
+        );
+    }
+}
