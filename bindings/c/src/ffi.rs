@@ -1,0 +1,216 @@
+//! The boundary: raw arguments are checked and converted here, results are handed out, panics become a code.
+
+use std::any::Any;
+use std::ffi::c_char;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
+
+use serde::de::DeserializeOwned;
+use slotwise::{Error, ErrorKind, Result, json};
+
+use crate::error::{slotwise_code, slotwise_error};
+
+/// Runs the body of an exported function and gives its code.
+///
+/// # Safety
+///
+/// `error` is NULL or may be written to.
+pub(crate) unsafe fn guard(error: *mut *mut slotwise_error, body: impl FnOnce() -> Result<()>) -> u32 {
+    // What a panicking call has half done is only reachable through the handle it was given; the conventions tell the
+    // caller to free that handle, so nothing broken is observed.
+    let failure = match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(Ok(())) => return slotwise_code::SLOTWISE_OK as u32,
+        Ok(Err(failure)) => failure,
+        Err(payload) => from_panic(payload.as_ref()),
+    };
+    let code = failure.kind().code();
+    if !error.is_null() {
+        let handle = Box::into_raw(Box::new(slotwise_error::new(&failure)));
+        // SAFETY: the pointer is not NULL, and the caller lets it be written to.
+        unsafe { error.write(handle) };
+    }
+    code
+}
+
+fn from_panic(payload: &(dyn Any + Send)) -> Error {
+    let text = payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    Error::new(ErrorKind::Internal, format!("a fault in slotwise itself: {text}"))
+        .with_help("free the handles that the call was given, and report this")
+}
+
+fn null(name: &str) -> Error {
+    Error::new(ErrorKind::InvalidArgument, "the pointer is NULL").inside(name)
+}
+
+/// The bytes of an argument; `None` when it is left out, that is NULL with length 0.
+///
+/// # Safety
+///
+/// `data` is NULL or points to `len` bytes that nobody changes during `'a`.
+unsafe fn optional_bytes<'a>(data: *const u8, len: usize, name: &str) -> Result<Option<&'a [u8]>> {
+    if data.is_null() {
+        return if len == 0 { Ok(None) } else { Err(null(name)) };
+    }
+    if isize::try_from(len).is_err() {
+        return Err(Error::new(ErrorKind::InvalidArgument, format!("a length of {len} bytes is impossible"))
+            .with_help("was a negative number converted?")
+            .inside(name));
+    }
+    // SAFETY: not NULL, not longer than an object can be, and the caller vouches for the bytes.
+    Ok(Some(unsafe { std::slice::from_raw_parts(data, len) }))
+}
+
+/// The bytes of an argument that must be given.
+///
+/// # Safety
+///
+/// As [`optional_bytes`].
+pub(crate) unsafe fn bytes<'a>(data: *const u8, len: usize, name: &str) -> Result<&'a [u8]> {
+    // SAFETY: the caller vouches for the same.
+    unsafe { optional_bytes(data, len, name) }?.ok_or_else(|| null(name))
+}
+
+fn utf8<'a>(bytes: &'a [u8], name: &str) -> Result<&'a str> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        Error::new(
+            ErrorKind::InvalidUtf8,
+            format!("the text is not UTF-8 after byte {}", error.valid_up_to()),
+        )
+        .inside(name)
+    })
+}
+
+/// The text of an argument that must be given.
+///
+/// # Safety
+///
+/// As [`optional_bytes`].
+pub(crate) unsafe fn text<'a>(data: *const c_char, len: usize, name: &str) -> Result<&'a str> {
+    // SAFETY: the caller vouches for the same.
+    utf8(unsafe { bytes(data.cast(), len, name) }?, name)
+}
+
+/// The text of an argument; `None` when it is left out, that is empty.
+///
+/// # Safety
+///
+/// As [`optional_bytes`].
+pub(crate) unsafe fn optional_text<'a>(
+    data: *const c_char,
+    len: usize,
+    name: &str,
+) -> Result<Option<&'a str>> {
+    // SAFETY: the caller vouches for the same.
+    let text = utf8(unsafe { optional_bytes(data.cast(), len, name) }?.unwrap_or_default(), name)?;
+    Ok(Some(text).filter(|text| !text.is_empty()))
+}
+
+/// The document of an argument that must be given.
+///
+/// # Safety
+///
+/// As [`optional_bytes`].
+pub(crate) unsafe fn document<T: DeserializeOwned>(data: *const c_char, len: usize, name: &str) -> Result<T> {
+    // SAFETY: the caller vouches for the same.
+    json::parse(unsafe { text(data, len, name) }?, name)
+}
+
+/// The document of an argument; `None` when it is left out, that is empty.
+///
+/// # Safety
+///
+/// As [`optional_bytes`].
+pub(crate) unsafe fn optional_document<T: DeserializeOwned>(
+    data: *const c_char,
+    len: usize,
+    name: &str,
+) -> Result<Option<T>> {
+    // SAFETY: the caller vouches for the same.
+    unsafe { optional_text(data, len, name) }?.map(|text| json::parse(text, name)).transpose()
+}
+
+/// One word out of a list of words, such as a policy; `None` when it is left out, that is empty.
+///
+/// # Safety
+///
+/// As [`optional_bytes`].
+pub(crate) unsafe fn optional_word<T: DeserializeOwned>(
+    data: *const c_char,
+    len: usize,
+    name: &str,
+) -> Result<Option<T>> {
+    // SAFETY: the caller vouches for the same.
+    unsafe { optional_text(data, len, name) }?.map(|word| json::from_value(&word.into(), name)).transpose()
+}
+
+/// A handle that is only read.
+///
+/// # Safety
+///
+/// `handle` is NULL or came from this library, is not freed, and is not changed during `'a`.
+pub(crate) unsafe fn shared<'a, T>(handle: *const T, name: &str) -> Result<&'a T> {
+    // SAFETY: the caller vouches for the handle; NULL gives `None`.
+    unsafe { handle.as_ref() }.ok_or_else(|| null(name))
+}
+
+/// A handle that is changed.
+///
+/// # Safety
+///
+/// `handle` is NULL or came from this library, is not freed, and is not used elsewhere during `'a`.
+pub(crate) unsafe fn exclusive<'a, T>(handle: *mut T, name: &str) -> Result<&'a mut T> {
+    // SAFETY: the caller vouches for the handle; NULL gives `None`.
+    unsafe { handle.as_mut() }.ok_or_else(|| null(name))
+}
+
+/// Frees a handle; NULL is nothing to free.
+///
+/// # Safety
+///
+/// `handle` is NULL or came from [`Out::set_handle`] for the same type, and is not used again.
+pub(crate) unsafe fn free<T>(handle: *mut T) {
+    if !handle.is_null() {
+        // SAFETY: it came from `Box::into_raw`, and the caller gives it up. Dropping plain data does not panic.
+        drop(unsafe { Box::from_raw(handle) });
+    }
+}
+
+/// Where a result goes: checked before the call is made, written once it has succeeded.
+pub(crate) struct Out<T>(NonNull<T>);
+
+/// Checks the place of a result.
+///
+/// # Safety
+///
+/// `place` is NULL or may be written to as long as the [`Out`] lives.
+pub(crate) unsafe fn out<T>(place: *mut T, name: &str) -> Result<Out<T>> {
+    NonNull::new(place).map(Out).ok_or_else(|| null(name))
+}
+
+/// The place of a result that the caller may do without; `None` for NULL.
+///
+/// # Safety
+///
+/// As [`out`].
+pub(crate) unsafe fn optional_out<T>(place: *mut T) -> Option<Out<T>> {
+    NonNull::new(place).map(Out)
+}
+
+impl<T> Out<T> {
+    /// Writes the result. What was there is overwritten, not dropped: it may never have been set.
+    pub(crate) fn set(self, value: T) {
+        // SAFETY: whoever made this vouched that the place may be written to.
+        unsafe { self.0.write(value) };
+    }
+}
+
+impl<T> Out<*mut T> {
+    /// Writes the result as a handle that the caller owns.
+    pub(crate) fn set_handle(self, value: T) {
+        self.set(Box::into_raw(Box::new(value)));
+    }
+}

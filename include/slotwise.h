@@ -1,0 +1,823 @@
+/* Generated from bindings/c by `SLOTWISE_UPDATE=1 cargo test -p slotwise-c --test header`; do not edit.
+ *
+ * slotwise decides which PCI device goes to which workload, and remembers it.
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * API conventions
+ * ===============
+ *
+ * Results. A function that can fail returns a slotwise_code as uint32_t: SLOTWISE_OK, which is 0, or what was wrong.
+ *   Results go to the last parameters, which are written only on success. They are checked before anything is done,
+ *   so a call with a NULL result parameter changes nothing. Where NULL is allowed, the function says so.
+ * Errors. The last parameter, `slotwise_error **error`, may be NULL. Otherwise a failed call writes an error that the
+ *   caller owns and frees with slotwise_error_free(); what was there is overwritten, not freed. A call that succeeds
+ *   does not touch it. There is no errno and no last error per thread.
+ *   A workload that does not fit is an answer (slotwise_outcome), not an error.
+ * All or nothing. A call that fails leaves its handles exactly as they were, except for SLOTWISE_ERROR_INTERNAL, a
+ *   fault in slotwise itself: then free the handles that the call was given. No call ends the process on bad input.
+ * Pointers. Every pointer is checked for NULL, which gives SLOTWISE_ERROR_INVALID_ARGUMENT unless said otherwise.
+ * Texts are given as pointer and length in bytes; a NUL need not follow, and one inside is a character like any other.
+ *   They must be UTF-8, else SLOTWISE_ERROR_INVALID_UTF8. A text that may be left out is left out as (NULL, 0) or with
+ *   length 0. The library keeps no pointer to what it is given.
+ *   Texts that come out as slotwise_string are owned by the caller, UTF-8, and followed by a NUL.
+ * Documents are texts in JSON, with the same keys in every language; the limits on their size are those of the engine
+ *   (64 MiB), past which a call fails with SLOTWISE_ERROR_LIMIT_EXCEEDED.
+ * Words such as a policy or a scope are texts too, never enumerations that a caller fills in.
+ * Handles (slotwise_specs, slotwise_tracker, ...) are made by a function that takes a pointer to a handle, are owned by
+ *   the caller, and are freed once by the function of their name that ends in _free, which accepts NULL. No handle
+ *   refers to another: they may be freed in any order.
+ * Threads. There is no global state. Different handles may be used by different threads at the same time. One handle
+ *   may be used by many threads at the same time in functions that take it as const; a function that takes it as
+ *   non-const, and _free, need it for themselves. A handle may move from one thread to another.
+ * Unloading. The library starts no thread, registers nothing and keeps nothing: once all handles and results are freed
+ *   and no call runs, a plugin that contains it may be unloaded and loaded again.
+ * Compatibility. Structs that are declared here with their members never change; handles are opaque. Later versions
+ *   may add functions and codes. The library's SONAME, libslotwise.so.0, changes with every incompatible change.
+ */
+
+#ifndef SLOTWISE_H
+#define SLOTWISE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+/** A string literal as the two arguments that a text is given as. */
+#define SLOTWISE_LITERAL(text) ("" text), (sizeof(text) - 1)
+
+/**
+ * The major version of this header.
+ */
+#define SLOTWISE_VERSION_MAJOR 0
+
+/**
+ * The minor version of this header.
+ */
+#define SLOTWISE_VERSION_MINOR 1
+
+/**
+ * The patch version of this header.
+ */
+#define SLOTWISE_VERSION_PATCH 0
+
+/**
+ * What functions return: 0, or the code of the kind of error.
+ *
+ * Functions return it as uint32_t, because a later version may have codes that this header does not know.
+ * The codes are the same in every language; slotwise_error_kinds() gives the table.
+ */
+enum slotwise_code
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * The call succeeded.
+     */
+    SLOTWISE_OK = 0,
+    /**
+     * The text is not JSON, or not of the documented shape.
+     */
+    SLOTWISE_ERROR_INVALID_JSON = 1,
+    /**
+     * A PCI address is malformed or out of range.
+     */
+    SLOTWISE_ERROR_INVALID_ADDRESS = 2,
+    /**
+     * A device lacks a field or has one that contradicts another.
+     */
+    SLOTWISE_ERROR_INVALID_DEVICE = 3,
+    /**
+     * A device spec (operator rule) is not valid.
+     */
+    SLOTWISE_ERROR_INVALID_SPEC = 4,
+    /**
+     * An alias is not valid, or contradicts another line of the same name.
+     */
+    SLOTWISE_ERROR_INVALID_ALIAS = 5,
+    /**
+     * A request is not valid: a count, a policy or an alternative.
+     */
+    SLOTWISE_ERROR_INVALID_REQUEST = 6,
+    /**
+     * A configuration file cannot be read as nova.conf or TOML.
+     */
+    SLOTWISE_ERROR_INVALID_CONFIG = 7,
+    /**
+     * A host's pool data is not valid.
+     */
+    SLOTWISE_ERROR_INVALID_POOL = 8,
+    /**
+     * The same PCI address is listed twice.
+     */
+    SLOTWISE_ERROR_DUPLICATE_DEVICE = 9,
+    /**
+     * A VF or vDPA device names no parent, or one that is not listed.
+     */
+    SLOTWISE_ERROR_MISSING_PARENT = 10,
+    /**
+     * Parent links form a cycle, or lead to a device that cannot be a parent.
+     */
+    SLOTWISE_ERROR_PARENT_CYCLE = 11,
+    /**
+     * A snapshot is truncated, altered, or contradicts itself.
+     */
+    SLOTWISE_ERROR_INVALID_SNAPSHOT = 12,
+    /**
+     * A snapshot was written by a version that this one does not read.
+     */
+    SLOTWISE_ERROR_UNSUPPORTED_VERSION = 13,
+    /**
+     * Text is not UTF-8, or holds a NUL where none may be.
+     */
+    SLOTWISE_ERROR_INVALID_UTF8 = 14,
+    /**
+     * An argument is missing, null or out of its range.
+     */
+    SLOTWISE_ERROR_INVALID_ARGUMENT = 15,
+    /**
+     * No alias of that name is defined.
+     */
+    SLOTWISE_ERROR_UNKNOWN_ALIAS = 16,
+    /**
+     * No device of that address is known.
+     */
+    SLOTWISE_ERROR_UNKNOWN_DEVICE = 17,
+    /**
+     * That owner holds no device.
+     */
+    SLOTWISE_ERROR_UNKNOWN_OWNER = 18,
+    /**
+     * Something of that name is defined already.
+     */
+    SLOTWISE_ERROR_ALREADY_EXISTS = 19,
+    /**
+     * The device or claim is in a state that does not allow the call.
+     */
+    SLOTWISE_ERROR_INVALID_STATE = 20,
+    /**
+     * The device is held for another owner.
+     */
+    SLOTWISE_ERROR_WRONG_OWNER = 21,
+    /**
+     * The input is larger than a documented limit.
+     */
+    SLOTWISE_ERROR_LIMIT_EXCEEDED = 22,
+    /**
+     * A fault in slotwise itself; please report it.
+     */
+    SLOTWISE_ERROR_INTERNAL = 23,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum slotwise_code slotwise_code;
+#else
+typedef uint32_t slotwise_code;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * The answer to a workload; bad input is none of them, but an error.
+ *
+ * Functions write it as uint32_t.
+ */
+enum slotwise_outcome
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * All requests can be served together.
+     */
+    SLOTWISE_OUTCOME_FITS = 0,
+    /**
+     * They cannot, whatever is tried.
+     */
+    SLOTWISE_OUTCOME_NO_FIT = 1,
+    /**
+     * The search budget ran out before either was shown.
+     */
+    SLOTWISE_OUTCOME_UNDECIDED = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum slotwise_outcome slotwise_outcome;
+#else
+typedef uint32_t slotwise_outcome;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * The operator's names for kinds of devices.
+ *
+ * Owned by the caller; free it with slotwise_aliases_free(). Any number of threads may use it in functions that take
+ * it as const; a function that changes it needs it for itself.
+ */
+typedef struct slotwise_aliases slotwise_aliases;
+
+/**
+ * What a configuration file says about PCI devices.
+ *
+ * Owned by the caller; free it with slotwise_config_free(). It never changes: any number of threads may use it.
+ */
+typedef struct slotwise_config slotwise_config;
+
+/**
+ * What was wrong in a failed call.
+ *
+ * Owned by the caller; free it with slotwise_error_free(). It never changes: any number of threads may read it.
+ * The texts that the functions below return live as long as the error. In them a NUL, which only a hostile input can
+ * bring in, is replaced by U+FFFD.
+ */
+typedef struct slotwise_error slotwise_error;
+
+/**
+ * The free devices of one host, grouped so that those in a pool are interchangeable.
+ *
+ * Owned by the caller; free it with slotwise_pools_free(). Any number of threads may use it in functions that take it
+ * as const; a function that changes it needs it for itself.
+ */
+typedef struct slotwise_pools slotwise_pools;
+
+/**
+ * The operator's rules: which devices may be handed out, and the tags they get. The first rule that matches decides.
+ *
+ * Owned by the caller; free it with slotwise_specs_free(). It never changes: any number of threads may use it.
+ */
+typedef struct slotwise_specs slotwise_specs;
+
+/**
+ * One host's truth: its devices, who holds them, and what is not yet written to the caller's database.
+ *
+ * Owned by the caller; free it with slotwise_tracker_free(). Any number of threads may use it in functions that take
+ * it as const; a function that changes it needs it for itself. A call that fails leaves it exactly as it was.
+ */
+typedef struct slotwise_tracker slotwise_tracker;
+
+/**
+ * What one workload asks of one host; parsed once, so that many hosts can be asked without parsing again.
+ *
+ * Owned by the caller; free it with slotwise_workload_free(). It never changes: any number of threads may use it.
+ */
+typedef struct slotwise_workload slotwise_workload;
+
+/**
+ * A text that the library made and the caller owns; free it with slotwise_string_free().
+ *
+ * It is UTF-8. A NUL follows after the last byte, so that it can be printed as it is.
+ */
+typedef struct {
+    /**
+     * The first byte; never NULL in a result.
+     */
+    char *data;
+    /**
+     * How many bytes, without the NUL that follows.
+     */
+    size_t len;
+} slotwise_string;
+
+/**
+ * Bytes that the library made and the caller owns; free them with slotwise_bytes_free().
+ */
+typedef struct {
+    /**
+     * The first byte; never NULL in a result.
+     */
+    uint8_t *data;
+    /**
+     * How many bytes.
+     */
+    size_t len;
+} slotwise_bytes;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The version of the library that is linked, such as `0.1.0`. A constant; never free it.
+ */
+const char *slotwise_version(void);
+
+/**
+ * Frees an error; NULL is nothing to free.
+ */
+void slotwise_error_free(slotwise_error *error);
+
+/**
+ * The code, as the failed function returned it; 0 when `error` is NULL.
+ */
+uint32_t slotwise_error_code(const slotwise_error *error);
+
+/**
+ * The stable name of the kind, such as `invalid_address`; NULL when `error` is NULL.
+ */
+const char *slotwise_error_kind(const slotwise_error *error);
+
+/**
+ * What was wrong, in one sentence without place and remedy; NULL when `error` is NULL.
+ */
+const char *slotwise_error_message(const slotwise_error *error);
+
+/**
+ * Where, as the path inside the input, such as `device_spec[2].address.bus`; empty when the whole input is meant.
+ *
+ * For an argument that is NULL or not UTF-8 it is the parameter's name. NULL when `error` is NULL.
+ */
+const char *slotwise_error_path(const slotwise_error *error);
+
+/**
+ * The line in the input text, counted from 1; 0 when there is none to tell or `error` is NULL.
+ */
+uint32_t slotwise_error_line(const slotwise_error *error);
+
+/**
+ * The column in that line, in characters, counted from 1; 0 when there is none to tell or `error` is NULL.
+ */
+uint32_t slotwise_error_column(const slotwise_error *error);
+
+/**
+ * What to do about it; NULL when the message says it all or `error` is NULL.
+ */
+const char *slotwise_error_help(const slotwise_error *error);
+
+/**
+ * Message, place and remedy as one line to log; NULL when `error` is NULL.
+ */
+const char *slotwise_error_text(const slotwise_error *error);
+
+/**
+ * The error as a JSON document `{"kind", "message", "place": {"path", "line", "column"}, "help"}`.
+ *
+ * NULL when `error` is NULL.
+ */
+const char *slotwise_error_json(const slotwise_error *error);
+
+/**
+ * Gives all kinds of errors: a JSON array of `{"code", "kind", "meaning"}`, ordered by code.
+ */
+uint32_t slotwise_error_kinds(slotwise_string *kinds, slotwise_error **error);
+
+/**
+ * Frees what a text holds and empties it, so that freeing it again does nothing.
+ *
+ * NULL, and a text of all zeros, are nothing to free. The struct itself is the caller's and stays.
+ */
+void slotwise_string_free(slotwise_string *text);
+
+/**
+ * Frees what the bytes hold and empties them, so that freeing them again does nothing.
+ *
+ * NULL, and bytes of all zeros, are nothing to free. The struct itself is the caller's and stays.
+ */
+void slotwise_bytes_free(slotwise_bytes *bytes);
+
+/**
+ * Parses a configuration text, whose `format` is `nova.conf` (the INI dialect of oslo.config) or `toml`.
+ *
+ * Errors carry the line and column in `text`.
+ */
+uint32_t slotwise_config_parse(const char *format,
+                               size_t format_len,
+                               const char *text,
+                               size_t text_len,
+                               slotwise_config **config,
+                               slotwise_error **error);
+
+/**
+ * Frees a configuration; NULL is nothing to free. Handles taken from it are not touched.
+ */
+void slotwise_config_free(slotwise_config *config);
+
+/**
+ * Gives the rules of `[pci]device_spec` as a handle of its own, which outlives the configuration.
+ */
+uint32_t slotwise_config_specs(const slotwise_config *config, slotwise_specs **specs, slotwise_error **error);
+
+/**
+ * Gives the aliases of `[pci]alias` as a handle of its own, which outlives the configuration.
+ */
+uint32_t slotwise_config_aliases(const slotwise_config *config,
+                                 slotwise_aliases **aliases,
+                                 slotwise_error **error);
+
+/**
+ * Gives the two switches `[pci]report_in_placement` and `[filter_scheduler]pci_in_placement`.
+ */
+uint32_t slotwise_config_placement(const slotwise_config *config,
+                                   bool *report_in_placement,
+                                   bool *pci_in_placement,
+                                   slotwise_error **error);
+
+/**
+ * Parses rules: a JSON array of which each item is a rule, a list of rules, or a text that holds either, as the
+ * entries of Nova's `[pci]device_spec` do.
+ *
+ * `report_in_placement` is Nova's option of that name: whether the rules may name resource classes and traits.
+ */
+uint32_t slotwise_specs_parse(const char *entries,
+                              size_t entries_len,
+                              bool report_in_placement,
+                              slotwise_specs **specs,
+                              slotwise_error **error);
+
+/**
+ * Frees rules; NULL is nothing to free. Trackers made from them are not touched.
+ */
+void slotwise_specs_free(slotwise_specs *specs);
+
+/**
+ * Gives the rules in canonical form: a JSON array with one object per rule, in order.
+ */
+uint32_t slotwise_specs_list(const slotwise_specs *specs, slotwise_string *rules, slotwise_error **error);
+
+/**
+ * Gives what is allowed in the rules but probably not meant: a JSON array of sentences.
+ */
+uint32_t slotwise_specs_warnings(const slotwise_specs *specs,
+                                 slotwise_string *warnings,
+                                 slotwise_error **error);
+
+/**
+ * Says of one device whether it may be handed out and why: `device` is a JSON object; the answer is
+ * `{"assignable", "rule", "tags", "rules": [{"rule", "matches", "reason"}]}`.
+ */
+uint32_t slotwise_specs_explain(const slotwise_specs *specs,
+                                const char *device,
+                                size_t device_len,
+                                slotwise_string *explanation,
+                                slotwise_error **error);
+
+/**
+ * Parses aliases: a JSON array of which each item is an alias line, or a text that holds one, as the entries of
+ * Nova's `[pci]alias` do. Lines of one name are alternatives.
+ *
+ * `pci_in_placement` is Nova's option of that name: whether aliases may name resource classes and traits.
+ */
+uint32_t slotwise_aliases_parse(const char *lines,
+                                size_t lines_len,
+                                bool pci_in_placement,
+                                slotwise_aliases **aliases,
+                                slotwise_error **error);
+
+/**
+ * Frees aliases; NULL is nothing to free.
+ */
+void slotwise_aliases_free(slotwise_aliases *aliases);
+
+/**
+ * Adds the alias that these lines define, all of one new name, and gives it as a JSON object.
+ *
+ * Fails with SLOTWISE_ERROR_ALREADY_EXISTS where there is one of that name.
+ */
+uint32_t slotwise_aliases_create(slotwise_aliases *aliases,
+                                 const char *lines,
+                                 size_t lines_len,
+                                 slotwise_string *alias,
+                                 slotwise_error **error);
+
+/**
+ * Replaces the alias of the name that these lines bear, and gives it as a JSON object.
+ *
+ * Fails with SLOTWISE_ERROR_UNKNOWN_ALIAS where there is none.
+ */
+uint32_t slotwise_aliases_update(slotwise_aliases *aliases,
+                                 const char *lines,
+                                 size_t lines_len,
+                                 slotwise_string *alias,
+                                 slotwise_error **error);
+
+/**
+ * Removes the alias of that name, and gives what it was as a JSON object.
+ *
+ * Fails with SLOTWISE_ERROR_UNKNOWN_ALIAS where there is none.
+ */
+uint32_t slotwise_aliases_delete(slotwise_aliases *aliases,
+                                 const char *name,
+                                 size_t name_len,
+                                 slotwise_string *alias,
+                                 slotwise_error **error);
+
+/**
+ * Gives all aliases in the order they were defined: a JSON array of `{"name", "numa_policy", "alternatives"}`.
+ */
+uint32_t slotwise_aliases_list(const slotwise_aliases *aliases,
+                               slotwise_string *list,
+                               slotwise_error **error);
+
+/**
+ * Turns the flavor form `a:2,b:1` into requests: a JSON array, which is the `requests` of a workload.
+ *
+ * `numa_policy` is `required`, `preferred`, `legacy` or `socket` and overrides the aliases' own; it may be left out.
+ */
+uint32_t slotwise_aliases_requests(const slotwise_aliases *aliases,
+                                   const char *flavor,
+                                   size_t flavor_len,
+                                   const char *numa_policy,
+                                   size_t numa_policy_len,
+                                   slotwise_string *requests,
+                                   slotwise_error **error);
+
+/**
+ * Parses a workload: a JSON object `{"requests": [...], "numa_cells": [...], "provider_mapping": {...},
+ * "strategy": "exact", "budget": 100000}`, of which only `requests` is needed.
+ *
+ * Each request is `{"count": 1, "alternatives": [{"vendor_id": "15b3", ...}, ...], "request_id", "requester_id",
+ * "numa_policy"}`; a device must match all entries of at least one alternative.
+ */
+uint32_t slotwise_workload_parse(const char *workload,
+                                 size_t workload_len,
+                                 slotwise_workload **parsed,
+                                 slotwise_error **error);
+
+/**
+ * Frees a workload; NULL is nothing to free.
+ */
+void slotwise_workload_free(slotwise_workload *workload);
+
+/**
+ * Parses a host's pools in the form that Nova keeps them: a JSON array of `{"vendor_id", "product_id", "numa_node",
+ * "tags", "count"}`, one such object, a versioned PciDevicePoolList, or null.
+ *
+ * `numa_topology` is a JSON object `{"cells": [{"id": 0, "socket": 0}, ...]}`, which the NUMA policy `socket` needs; it
+ * may be left out.
+ */
+uint32_t slotwise_pools_parse(const char *pools,
+                              size_t pools_len,
+                              const char *numa_topology,
+                              size_t numa_topology_len,
+                              slotwise_pools **parsed,
+                              slotwise_error **error);
+
+/**
+ * Frees pools; NULL is nothing to free.
+ */
+void slotwise_pools_free(slotwise_pools *pools);
+
+/**
+ * Says whether the workload fits these pools, without taking anything.
+ *
+ * Writes a slotwise_outcome to `outcome`. With `fit` NULL that is all, and nothing is allocated at this boundary: a
+ * scheduler asks thousands of hosts this way. Otherwise `fit` gets the whole answer as JSON: `{"outcome": "fits",
+ * "requests": [...]}` with the pools to take from, or `"no_fit"` with the reasons, or `"undecided"`.
+ */
+uint32_t slotwise_pools_fit(const slotwise_pools *pools,
+                            const slotwise_workload *workload,
+                            uint32_t *outcome,
+                            slotwise_string *fit,
+                            slotwise_error **error);
+
+/**
+ * Takes what an assignment uses, so that the next workload sees what is left, and gives the pools as JSON.
+ *
+ * `assignment` is the JSON that slotwise_pools_fit() gave for a workload that fits, as it is.
+ */
+uint32_t slotwise_pools_consume(slotwise_pools *pools,
+                                const char *assignment,
+                                size_t assignment_len,
+                                slotwise_string *list,
+                                slotwise_error **error);
+
+/**
+ * Gives the pools in their stable order: a JSON array.
+ */
+uint32_t slotwise_pools_list(const slotwise_pools *pools, slotwise_string *list, slotwise_error **error);
+
+/**
+ * Groups and counts the free devices by the values of `keys`, a JSON array of attribute or tag names.
+ *
+ * Gives a JSON array of `{"values", "total", "free", "devices"}`, ordered by the values.
+ */
+uint32_t slotwise_pools_group_by(const slotwise_pools *pools,
+                                 const char *keys,
+                                 size_t keys_len,
+                                 slotwise_string *groups,
+                                 slotwise_error **error);
+
+/**
+ * Makes a tracker without devices, with a copy of these rules.
+ *
+ * `options` is a JSON object `{"numa_topology": {...}, "pool_keys": [...], "allow_missing_parents": false}` of which every
+ * key, or the whole, may be left out.
+ */
+uint32_t slotwise_tracker_new(const slotwise_specs *specs,
+                              const char *options,
+                              size_t options_len,
+                              slotwise_tracker **tracker,
+                              slotwise_error **error);
+
+/**
+ * Makes a tracker that takes up from the rows of the caller's database, which count as written.
+ *
+ * `options` are those of slotwise_tracker_new(). `rows` is a JSON array of objects in the form that
+ * slotwise_tracker_devices() gives.
+ */
+uint32_t slotwise_tracker_load(const slotwise_specs *specs,
+                               const char *options,
+                               size_t options_len,
+                               const char *rows,
+                               size_t rows_len,
+                               slotwise_tracker **tracker,
+                               slotwise_error **error);
+
+/**
+ * Frees a tracker; NULL is nothing to free. To free the devices of an owner, see slotwise_tracker_free_owner().
+ */
+void slotwise_tracker_free(slotwise_tracker *tracker);
+
+/**
+ * Takes over what the host has now: a JSON array of all its devices, assignable or not.
+ *
+ * Gives `{"added", "updated", "removed", "deferred"}`. The same devices again change nothing.
+ */
+uint32_t slotwise_tracker_sync(slotwise_tracker *tracker,
+                               const char *devices,
+                               size_t devices_len,
+                               slotwise_string *report,
+                               slotwise_error **error);
+
+/**
+ * Replaces the rules by a copy of these; with `dry_run` only says what that would change.
+ *
+ * Gives `{"added", "retagged", "removed", "held"}`.
+ */
+uint32_t slotwise_tracker_replace_specs(slotwise_tracker *tracker,
+                                        const slotwise_specs *specs,
+                                        bool dry_run,
+                                        slotwise_string *diff,
+                                        slotwise_error **error);
+
+/**
+ * Gives the free devices, pooled: a JSON array that slotwise_pools_parse() reads.
+ */
+uint32_t slotwise_tracker_pools(const slotwise_tracker *tracker,
+                                slotwise_string *pools,
+                                slotwise_error **error);
+
+/**
+ * Groups and counts the assignable devices, free or held, by `keys`: a JSON array of names of fields, tags or extra info.
+ *
+ * Gives a JSON array of `{"values", "total", "free", "devices"}`, ordered by the values.
+ */
+uint32_t slotwise_tracker_group_by(const slotwise_tracker *tracker,
+                                   const char *keys,
+                                   size_t keys_len,
+                                   slotwise_string *groups,
+                                   slotwise_error **error);
+
+/**
+ * Gives the assignable devices, ordered by address: a JSON array of devices with `status`, `owner`, `request_id` and
+ * `requester_id`.
+ */
+uint32_t slotwise_tracker_devices(const slotwise_tracker *tracker,
+                                  slotwise_string *devices,
+                                  slotwise_error **error);
+
+/**
+ * Says why the device of that address, such as `0000:3b:00.1`, is or is not assignable; the answer is that of
+ * slotwise_specs_explain().
+ *
+ * Fails with SLOTWISE_ERROR_UNKNOWN_DEVICE where the host has none of that address.
+ */
+uint32_t slotwise_tracker_explain(const slotwise_tracker *tracker,
+                                  const char *address,
+                                  size_t address_len,
+                                  slotwise_string *explanation,
+                                  slotwise_error **error);
+
+/**
+ * Says whether and how the workload fits, without claiming anything.
+ *
+ * Writes a slotwise_outcome to `outcome`. With `fit` NULL that is all, and nothing is allocated at this boundary; otherwise
+ * `fit` gets the whole answer as JSON, as in slotwise_pools_fit().
+ */
+uint32_t slotwise_tracker_fit(const slotwise_tracker *tracker,
+                              const slotwise_workload *workload,
+                              uint32_t *outcome,
+                              slotwise_string *fit,
+                              slotwise_error **error);
+
+/**
+ * Claims devices for `owner`: all that the workload asks for, or none.
+ *
+ * The answer is that of slotwise_tracker_fit(); devices are claimed when `outcome` is SLOTWISE_OUTCOME_FITS, and the JSON
+ * then names them. `fit` may be NULL.
+ */
+uint32_t slotwise_tracker_claim(slotwise_tracker *tracker,
+                                const char *owner,
+                                size_t owner_len,
+                                const slotwise_workload *workload,
+                                uint32_t *outcome,
+                                slotwise_string *fit,
+                                slotwise_error **error);
+
+/**
+ * Turns the owner's claims into allocations, and gives the devices: a JSON array of addresses, ordered.
+ */
+uint32_t slotwise_tracker_allocate(slotwise_tracker *tracker,
+                                   const char *owner,
+                                   size_t owner_len,
+                                   slotwise_string *addresses,
+                                   slotwise_error **error);
+
+/**
+ * Frees the owner's devices, and gives them: a JSON array of addresses, ordered; empty if it holds none.
+ *
+ * `scope` is `all` (also when it is left out), `claims` or `allocations`.
+ */
+uint32_t slotwise_tracker_free_owner(slotwise_tracker *tracker,
+                                     const char *owner,
+                                     size_t owner_len,
+                                     const char *scope,
+                                     size_t scope_len,
+                                     slotwise_string *addresses,
+                                     slotwise_error **error);
+
+/**
+ * Frees one device of the owner, by its address such as `0000:3b:00.1`.
+ */
+uint32_t slotwise_tracker_free_device(slotwise_tracker *tracker,
+                                      const char *owner,
+                                      size_t owner_len,
+                                      const char *address,
+                                      size_t address_len,
+                                      slotwise_error **error);
+
+/**
+ * Frees the devices of all owners that are not in `owners`, a JSON array of texts, and gives those devices: a JSON array
+ * of addresses, ordered.
+ */
+uint32_t slotwise_tracker_retain_owners(slotwise_tracker *tracker,
+                                        const char *owners,
+                                        size_t owners_len,
+                                        slotwise_string *addresses,
+                                        slotwise_error **error);
+
+/**
+ * Gives the held devices that `query` selects, with the facts a network service configures them by.
+ *
+ * `query` is a JSON object of which every key may be left out: `{"owner", "request_id", "requester_id"}`; those given must
+ * all match. The answer is a JSON array in the order in which the devices were claimed.
+ */
+uint32_t slotwise_tracker_bindings(const slotwise_tracker *tracker,
+                                   const char *query,
+                                   size_t query_len,
+                                   slotwise_string *bindings,
+                                   slotwise_error **error);
+
+/**
+ * Gives what must be written to the caller's database now: a JSON array of `{"address", "action", "fields"}`, ordered by
+ * address. It stays the same until slotwise_tracker_written() or another change.
+ */
+uint32_t slotwise_tracker_changes(const slotwise_tracker *tracker,
+                                  slotwise_string *changes,
+                                  slotwise_error **error);
+
+/**
+ * Notes that these changes, in the form slotwise_tracker_changes() gave them, have been written.
+ */
+uint32_t slotwise_tracker_written(slotwise_tracker *tracker,
+                                  const char *changes,
+                                  size_t changes_len,
+                                  slotwise_error **error);
+
+/**
+ * Gives a number that grows with every call that changed anything.
+ */
+uint32_t slotwise_tracker_version(const slotwise_tracker *tracker, uint64_t *version, slotwise_error **error);
+
+/**
+ * Gives the whole state as versioned, checksummed bytes.
+ */
+uint32_t slotwise_tracker_snapshot(const slotwise_tracker *tracker,
+                                   slotwise_bytes *snapshot,
+                                   slotwise_error **error);
+
+/**
+ * Makes a tracker from the bytes that slotwise_tracker_snapshot() gave.
+ */
+uint32_t slotwise_tracker_restore(const uint8_t *snapshot,
+                                  size_t snapshot_len,
+                                  slotwise_tracker **tracker,
+                                  slotwise_error **error);
+
+/**
+ * Gives the whole state as a JSON document.
+ */
+uint32_t slotwise_tracker_snapshot_json(const slotwise_tracker *tracker,
+                                        slotwise_string *snapshot,
+                                        slotwise_error **error);
+
+/**
+ * Makes a tracker from the document that slotwise_tracker_snapshot_json() gave.
+ */
+uint32_t slotwise_tracker_restore_json(const char *snapshot,
+                                       size_t snapshot_len,
+                                       slotwise_tracker **tracker,
+                                       slotwise_error **error);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* SLOTWISE_H */
