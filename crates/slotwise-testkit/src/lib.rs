@@ -1,7 +1,7 @@
 //! What the tests of slotwise share: the doors and the conformance runner, generators, the oracle and the model.
 //!
 //! - [`Door`] is one way into the engine: [`RustDoor`] calls it directly, [`ProcessDoor`] speaks with a child
-//!   process (the C and Python runners), and the WebAssembly host implements the trait in its own crate.
+//!   process (the C and Python runners), and `WasmDoor` (feature `wasm`) runs the engine component under wasmtime.
 //! - [`ops`] is the one table of the operations that the doors know and of their arguments.
 //! - [`conformance`] replays the cases in `tests/conformance` through any number of doors.
 //! - [`oracle`] decides small hosts by trying every assignment; [`generate`] makes random ones from a seed.
@@ -16,7 +16,11 @@ pub mod ops;
 pub mod oracle;
 mod process_door;
 mod rust_door;
+#[cfg(feature = "wasm")]
+mod wasm_door;
 
 pub use door::Door;
 pub use process_door::ProcessDoor;
 pub use rust_door::RustDoor;
+#[cfg(feature = "wasm")]
+pub use wasm_door::WasmDoor;

@@ -166,7 +166,7 @@ impl RustDoor {
             "tracker.allocate" => Ok(value(&tracker.allocate(args.text("owner"))?)),
             "tracker.free" => {
                 let scope: Option<FreeScope> = args.word("scope")?;
-                Ok(value(&tracker.free(args.text("owner"), scope.unwrap_or_default())?))
+                Ok(value(&tracker.free(args.text("owner"), scope.unwrap_or_default())))
             }
             "tracker.free_device" => {
                 tracker.free_device(args.text("owner"), args.address("address")?)?;
@@ -201,11 +201,7 @@ impl Door for RustDoor {
     }
 
     fn call(&mut self, op: &str, args: &[String]) -> Result<Value, Error> {
-        let known = ops::find(op).ok_or_else(|| broken(format!("no operation {op:?}")))?;
-        if known.args.len() != args.len() {
-            return Err(broken(format!("{op} takes {} arguments, not {}", known.args.len(), args.len())));
-        }
-        let args = Args { op: known, values: args };
+        let args = Args::new(op, args)?;
         // The engine must not panic on any input; if it does, the report should name the case.
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run(op, &args)))
             .unwrap_or_else(|_| Err(broken(format!("the engine panicked in {op}"))))
@@ -217,18 +213,26 @@ impl Door for RustDoor {
 }
 
 /// The arguments of one call, by name.
-struct Args<'a> {
+pub(crate) struct Args<'a> {
     op: &'static ops::Op,
     values: &'a [String],
 }
 
 impl<'a> Args<'a> {
-    fn text(&self, name: &str) -> &'a str {
+    pub(crate) fn new(op: &str, values: &'a [String]) -> Result<Self, Error> {
+        let known = ops::find(op).ok_or_else(|| broken(format!("no operation {op:?}")))?;
+        if known.args.len() != values.len() {
+            return Err(broken(format!("{op} takes {} arguments, not {}", known.args.len(), values.len())));
+        }
+        Ok(Args { op: known, values })
+    }
+
+    pub(crate) fn text(&self, name: &str) -> &'a str {
         let index = self.op.args.iter().position(|arg| arg.name == name);
         index.map_or("", |index| &self.values[index])
     }
 
-    fn document<T: DeserializeOwned>(&self, name: &'static str) -> Result<T, Error> {
+    pub(crate) fn document<T: DeserializeOwned>(&self, name: &'static str) -> Result<T, Error> {
         slotwise::json::parse(self.text(name), name)
     }
 
@@ -236,12 +240,12 @@ impl<'a> Args<'a> {
         if self.text(name).is_empty() { Ok(None) } else { self.document(name).map(Some) }
     }
 
-    fn flag(&self, name: &'static str) -> Result<bool, Error> {
+    pub(crate) fn flag(&self, name: &'static str) -> Result<bool, Error> {
         Ok(self.optional(name)?.unwrap_or(false))
     }
 
     /// A word out of a fixed set, such as a NUMA policy.
-    fn word<T: DeserializeOwned>(&self, name: &'static str) -> Result<Option<T>, Error> {
+    pub(crate) fn word<T: DeserializeOwned>(&self, name: &'static str) -> Result<Option<T>, Error> {
         match self.text(name) {
             "" => Ok(None),
             word => slotwise::json::from_value(&Value::from(word), name).map(Some),
@@ -253,7 +257,7 @@ impl<'a> Args<'a> {
     }
 
     /// The entries of a configuration list: texts as they are, anything else as the JSON text that it would be there.
-    fn texts(&self, name: &'static str) -> Result<Vec<String>, Error> {
+    pub(crate) fn texts(&self, name: &'static str) -> Result<Vec<String>, Error> {
         let entries: Vec<Value> = self.document(name)?;
         Ok(entries
             .into_iter()
