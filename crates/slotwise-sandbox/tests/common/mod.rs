@@ -1,0 +1,31 @@
+//! What the tests of this crate share: the engine component, compiled once for each test program.
+
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use slotwise_sandbox::{EngineComponent, Limits};
+
+/// The bytes of the engine component, which `cargo xtask wasm` builds.
+pub static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let path = path();
+    std::fs::read(&path).unwrap_or_else(|error| {
+        panic!("cannot read {}: {error}; run `cargo xtask wasm`, which builds it", path.display())
+    })
+});
+
+/// The engine under its default limits.
+pub static ENGINE: LazyLock<EngineComponent> = LazyLock::new(|| load(Limits::default()));
+
+/// The engine under these limits.
+pub fn load(limits: Limits) -> EngineComponent {
+    EngineComponent::from_bytes(&BYTES, limits)
+        .unwrap_or_else(|error| panic!("the engine component: {error}"))
+}
+
+fn path() -> PathBuf {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    root.join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+        .join("wasm/slotwise.wasm")
+}
