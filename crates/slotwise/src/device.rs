@@ -136,7 +136,16 @@ impl Device {
     /// The address of its card: its PF's for a VF or vDPA device, else its own (the pool key `address`).
     #[must_use]
     pub fn card_address(&self) -> PciAddress {
-        self.parent_addr.unwrap_or(self.address)
+        match self.dev_type {
+            DeviceType::Pf => self.address,
+            _ => self.parent_addr.unwrap_or(self.address),
+        }
+    }
+
+    /// The physical function that it excludes and is excluded by; `None` unless it is a VF or vDPA device.
+    #[must_use]
+    pub fn physical_function(&self) -> Option<PciAddress> {
+        self.parent_addr.filter(|_| self.dev_type.has_parent())
     }
 
     /// The netdev names of the function itself (extra info `netdevs`, a JSON array or one name).

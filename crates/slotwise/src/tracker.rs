@@ -1,15 +1,27 @@
 //! The tracker: one host's truth about its devices, claims and pools.
+//!
+//! What a device's dependants may do is never stored: a PF is blocked while one of its VFs is held, and a VF while its
+//! PF is, so that the two can never contradict each other. Every call first finds out what it would do, which may fail,
+//! and then does it, which may not.
+
+mod plan;
+mod snapshot;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::address::PciAddress;
-use crate::change::Change;
-use crate::device::{Device, DeviceStatus};
-use crate::error::Result;
+use crate::change::{Action, Change, FieldChange};
+use crate::device::{Device, DeviceStatus, DeviceType};
+use crate::error::{Error, ErrorKind, Result};
 use crate::extra_info::ExtraInfo;
 use crate::fit::Fit;
+use crate::limits;
+use crate::nova::Purpose;
 use crate::numa::NumaTopology;
 use crate::pool::{Group, Pools};
+use crate::pool_set::{PoolKey, PoolSet};
 use crate::request::Workload;
 use crate::spec::{DeviceSpecs, Explanation};
 
@@ -25,10 +37,6 @@ pub struct TrackerOptions {
     pub allow_missing_parents: bool,
 }
 
-/// One host's truth: devices, claims, pools, and what is not yet written to the caller's database.
-#[derive(Clone, Debug)]
-pub struct Tracker {}
-
 /// A device as the tracker knows it; also the form in which a caller's database rows are loaded.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct TrackedDevice {
@@ -43,6 +51,9 @@ pub struct TrackedDevice {
     /// Who asked for it.
     #[serde(default)]
     pub requester_id: Option<String>,
+    /// The tags that its rule gives it.
+    #[serde(default)]
+    pub tags: ExtraInfo,
     /// The function itself. Its keys stand beside the others in JSON.
     #[serde(flatten)]
     pub device: Device,
@@ -160,143 +171,865 @@ pub struct Binding {
     pub extra_info: ExtraInfo,
 }
 
+/// One host's truth: devices, claims, pools, and what is not yet written to the caller's database.
+///
+/// ```
+/// use slotwise::{BindingQuery, Device, DeviceSpecs, Request, Tracker, TrackerOptions, Workload};
+///
+/// let specs = DeviceSpecs::parse(&[r#"{"vendor_id": "8086", "physical_network": "blue"}"#], false)?;
+/// let mut tracker = Tracker::new(specs, TrackerOptions::default())?;
+/// tracker.sync(vec![Device::new("0000:3b:00.0".parse()?, "8086", "1572")])?;
+///
+/// let request = Request::new(1, [("physical_network", "blue")].try_into()?)?;
+/// let fit = tracker.claim("instance-1", &Workload::new(vec![request]))?;
+/// assert!(fit.fits());
+/// assert_eq!(tracker.changes().len(), 1);
+/// # Ok::<(), slotwise::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Tracker {
+    options: TrackerOptions,
+    specs: DeviceSpecs,
+    /// Every function that the host reports, assignable or not, and held ones that it no longer reports.
+    entries: BTreeMap<PciAddress, Entry>,
+    /// The VFs and vDPA devices of each physical function.
+    children: BTreeMap<PciAddress, BTreeSet<PciAddress>>,
+    /// What each owner holds.
+    owners: BTreeMap<String, BTreeSet<PciAddress>>,
+    pools: PoolSet,
+    /// The devices that may differ from what was last written.
+    dirty: BTreeSet<PciAddress>,
+    /// Rows of devices that are gone and must be deleted.
+    deleted: BTreeMap<PciAddress, Row>,
+    /// The number of the next device to be claimed.
+    next_claim: u64,
+    version: u64,
+}
+
+/// A device's row in the caller's database: field name → text, without null fields.
+type Row = BTreeMap<String, String>;
+
+#[derive(Clone, Debug)]
+struct Entry {
+    facts: Facts,
+    hold: Option<Hold>,
+    /// What becomes of the device when it is freed; `Same` for a device that is not held.
+    next: Next,
+    /// The key of the pool that it is in.
+    pooled: Option<PoolKey>,
+    /// What was last written.
+    saved: Option<Row>,
+}
+
+/// What is known of a device, and what the rules make of it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Facts {
+    device: Device,
+    /// `None` if no rule lets it be handed out.
+    assignable: Option<Assignable>,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Assignable {
+    tags: ExtraInfo,
+    key: PoolKey,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Hold {
+    owner: String,
+    request_id: Option<String>,
+    requester_id: Option<String>,
+    allocated: bool,
+    /// The order of claims.
+    claim: u64,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Next {
+    Same,
+    /// Its facts or tags change; it may no longer be assignable.
+    Change(Box<Facts>),
+    /// The host no longer reports it.
+    Gone,
+}
+
+impl Entry {
+    fn free(facts: Facts) -> Self {
+        Entry { facts, hold: None, next: Next::Same, pooled: None, saved: None }
+    }
+
+    /// What the host reported last; `None` if the device is gone.
+    fn reported(&self) -> Option<&Facts> {
+        match &self.next {
+            Next::Same => Some(&self.facts),
+            Next::Change(facts) => Some(facts),
+            Next::Gone => None,
+        }
+    }
+
+    fn deferred(&self) -> Option<(&Hold, DeferredChange)> {
+        let hold = self.hold.as_ref()?;
+        match &self.next {
+            Next::Same => None,
+            Next::Change(facts) if facts.assignable.is_some() => Some((hold, DeferredChange::Update)),
+            Next::Change(_) | Next::Gone => Some((hold, DeferredChange::Remove)),
+        }
+    }
+}
+
 impl Tracker {
-    /// A tracker without devices.
+    /// A tracker without devices; [`Tracker::sync`] brings them.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::LimitExceeded`] when the options name too many pool keys.
     pub fn new(specs: DeviceSpecs, options: TrackerOptions) -> Result<Self> {
-        let _ = (specs, options);
-        unimplemented!()
+        limits::check("number of pool keys", options.pool_keys.len(), limits::MAX_ENTRIES / 2)
+            .map_err(|e| e.inside("options.pool_keys"))?;
+        Ok(Tracker {
+            pools: PoolSet::new(options.numa_topology.clone()),
+            options,
+            specs,
+            entries: BTreeMap::new(),
+            children: BTreeMap::new(),
+            owners: BTreeMap::new(),
+            dirty: BTreeSet::new(),
+            deleted: BTreeMap::new(),
+            next_claim: 0,
+            version: 0,
+        })
     }
 
     /// A tracker that takes up from the rows of the caller's database, which count as written.
+    ///
+    /// A row that no rule matches is kept until the first [`Tracker::sync`] tells whether its device is still there.
+    /// `unclaimable` and `unavailable` are worked out anew from what is held.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::DuplicateDevice`], [`ErrorKind::InvalidDevice`] for a held row without an owner or a free one with,
+    /// [`ErrorKind::InvalidState`] when a PF and one of its VFs are both held; with the row as place.
     pub fn load(specs: DeviceSpecs, options: TrackerOptions, rows: Vec<TrackedDevice>) -> Result<Self> {
-        let _ = (specs, options, rows);
-        unimplemented!()
+        let mut tracker = Tracker::new(specs, options)?;
+        limits::check("number of rows", rows.len(), limits::MAX_DEVICES).map_err(|e| e.inside("rows"))?;
+        let mut index = BTreeMap::new();
+        for (i, row) in rows.iter().enumerate() {
+            row.device.validate().map_err(|e| e.inside(format!("rows[{i}]")))?;
+            if index.insert(row.device.address, i).is_some() {
+                return Err(plan::duplicate(row.device.address).inside(format!("rows[{i}].address")));
+            }
+        }
+        let devices: Vec<Device> = rows.iter().map(|row| row.device.clone()).collect();
+        tracker.specs = tracker.specs.pin(&devices)?;
+        let mut rows: Vec<Option<TrackedDevice>> = rows.into_iter().map(Some).collect();
+        // In order of address, so that the pools do not depend on the order of the rows.
+        for (&address, &i) in &index {
+            let Some(row) = rows[i].take() else { continue };
+            let hold = tracker.hold_of(&row, i)?;
+            let saved = row_of(&row.device, Some(&row.tags), row.status, hold.as_ref());
+            let facts = tracker.facts(row.device, &tracker.specs)?;
+            tracker.link(&facts.device);
+            if let Some(hold) = &hold {
+                tracker.next_claim += 1;
+                tracker.owners.entry(hold.owner.clone()).or_default().insert(address);
+            }
+            let entry = Entry { hold, saved: Some(saved), ..Entry::free(facts) };
+            tracker.entries.insert(address, entry);
+        }
+        for (&address, &i) in &index {
+            let entry = &tracker.entries[&address];
+            if entry.hold.is_some() && tracker.blocker(&entry.facts.device).is_some() {
+                return Err(Error::new(
+                    ErrorKind::InvalidState,
+                    format!("device {address} and its physical function, or one of its virtual functions, are both held"),
+                )
+                .with_help("free one of them before loading the rows")
+                .inside(format!("rows[{i}]")));
+            }
+        }
+        for address in index.into_keys() {
+            tracker.refresh(address);
+            if tracker.row(&tracker.entries[&address]).is_some() {
+                tracker.dirty.insert(address);
+            }
+        }
+        tracker.check();
+        Ok(tracker)
+    }
+
+    fn hold_of(&self, row: &TrackedDevice, i: usize) -> Result<Option<Hold>> {
+        let allocated = row.status == DeviceStatus::Allocated;
+        match (&row.owner, allocated || row.status == DeviceStatus::Claimed) {
+            (Some(owner), true) => Ok(Some(Hold {
+                owner: owner.clone(),
+                request_id: row.request_id.clone(),
+                requester_id: row.requester_id.clone(),
+                allocated,
+                claim: self.next_claim,
+            })),
+            (None, false) => Ok(None),
+            (None, true) => Err("is held but has no owner"),
+            (Some(_), false) => Err("is not held but has an owner"),
+        }
+        .map_err(|wrong: &str| {
+            Error::new(ErrorKind::InvalidDevice, format!("device {} {wrong}", row.device.address))
+                .with_help("a claimed or allocated device has an owner, any other has none")
+                .inside(format!("rows[{i}].owner"))
+        })
     }
 
     /// Takes over what the host has now: all its functions, assignable or not.
+    ///
+    /// Devices that are held keep their facts until they are freed. Unchanged devices cause no change.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::DuplicateDevice`], [`ErrorKind::MissingParent`], [`ErrorKind::ParentCycle`],
+    /// [`ErrorKind::InvalidDevice`], [`ErrorKind::InvalidSpec`] for a rule that this host contradicts, or
+    /// [`ErrorKind::LimitExceeded`]; nothing is taken over then.
     pub fn sync(&mut self, devices: Vec<Device>) -> Result<SyncReport> {
-        let _ = devices;
-        unimplemented!()
+        plan::check_host(&devices, self.options.allow_missing_parents)?;
+        let specs = self.specs.pin(&devices)?;
+        let plan = self.plan(specs, Some(devices))?;
+        Ok(self.apply(plan))
     }
 
     /// Replaces the rule set; with `dry_run` only says what that would change.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidSpec`] for a rule that this host contradicts; nothing is replaced then.
     pub fn replace_specs(&mut self, specs: DeviceSpecs, dry_run: bool) -> Result<SpecsDiff> {
-        let _ = (specs, dry_run);
-        unimplemented!()
+        let present: Vec<Device> =
+            self.entries.values().filter_map(|e| e.reported().map(|facts| facts.device.clone())).collect();
+        let specs = specs.pin(&present)?;
+        let plan = self.plan(specs, None)?;
+        let diff = self.diff(&plan);
+        if !dry_run {
+            self.apply(plan);
+        }
+        Ok(diff)
     }
 
-    /// The rule set.
+    /// The rule set, with its `devname` rules bound to the functions they named at the first sync.
     #[must_use]
     pub fn specs(&self) -> &DeviceSpecs {
-        unimplemented!()
+        &self.specs
     }
 
-    /// The free devices, pooled.
+    /// How this tracker works.
+    #[must_use]
+    pub fn options(&self) -> &TrackerOptions {
+        &self.options
+    }
+
+    /// The free devices, pooled, in stable order. Pools whose devices are all handed out stay, with count 0.
     #[must_use]
     pub fn pools(&self) -> &Pools {
-        unimplemented!()
+        self.pools.pools()
     }
 
     /// Groups and counts the assignable devices, free or held, by any field, tag or extra info.
+    ///
+    /// Groups are ordered by their values. A tag counts before an extra info of the same name; a device without the
+    /// attribute counts under null.
     #[must_use]
     pub fn group_by(&self, keys: &[String]) -> Vec<Group> {
-        let _ = keys;
-        unimplemented!()
+        let mut groups: BTreeMap<Vec<Option<String>>, Group> = BTreeMap::new();
+        for (&address, entry) in &self.entries {
+            let Some(assignable) = &entry.facts.assignable else { continue };
+            let values: Vec<Option<String>> = keys
+                .iter()
+                .map(|key| match (key.as_str(), assignable.tags.get(key)) {
+                    ("status", _) => Some(self.status(entry)).map(|s| status_text(s).to_owned()),
+                    ("owner", _) => entry.hold.as_ref().map(|hold| hold.owner.clone()),
+                    (_, Some(text)) => text.map(str::to_owned),
+                    (key, None) => entry.facts.device.attribute(key).flatten(),
+                })
+                .collect();
+            let group = groups.entry(values).or_insert_with_key(|values| Group::new(keys, values));
+            group.total += 1;
+            group.free += u64::from(entry.pooled.is_some());
+            group.devices.push(address);
+        }
+        groups.into_values().collect()
     }
 
-    /// The assignable devices, ordered by address.
+    /// The assignable devices and those that are held, ordered by address.
+    #[must_use]
     pub fn devices(&self) -> Vec<TrackedDevice> {
-        unimplemented!()
+        self.entries.values().filter_map(|entry| self.tracked(entry)).collect()
     }
 
-    /// Why the device of that address is or is not assignable; fails with `UnknownDevice`.
+    /// The device of that address, if it is assignable or held.
+    #[must_use]
+    pub fn device(&self, address: PciAddress) -> Option<TrackedDevice> {
+        self.tracked(self.entries.get(&address)?)
+    }
+
+    /// Why the device of that address is or is not assignable.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::UnknownDevice`] when the host does not report such a device.
     pub fn explain(&self, address: PciAddress) -> Result<Explanation> {
-        let _ = address;
-        unimplemented!()
+        let facts = self.entries.get(&address).and_then(Entry::reported).ok_or_else(|| unknown_device(address))?;
+        Ok(self.specs.explain(&facts.device))
     }
 
     /// Whether and how the workload fits, without claiming anything.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidRequest`] or [`ErrorKind::LimitExceeded`] for a workload that is not valid.
     pub fn fit(&self, workload: &Workload) -> Result<Fit> {
-        let _ = workload;
-        unimplemented!()
+        self.pools().fit(workload)
     }
 
     /// Claims devices for `owner`: all that the workload asks for, or none.
+    ///
+    /// An owner may claim more than once; claims add up.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tracker::fit`], and [`ErrorKind::InvalidArgument`] for an empty owner; nothing is claimed then.
     pub fn claim(&mut self, owner: &str, workload: &Workload) -> Result<Fit> {
-        let _ = (owner, workload);
-        unimplemented!()
+        if owner.is_empty() {
+            return Err(Error::new(ErrorKind::InvalidArgument, "a claim needs an owner")
+                .with_help("give the id of the workload")
+                .inside("owner"));
+        }
+        limits::check("owner length", owner.len(), limits::MAX_TEXT_BYTES).map_err(|e| e.inside("owner"))?;
+        let fit = self.pools().decide(workload, Purpose::Claim)?;
+        if let Fit::Fits(assignment) = &fit {
+            for (request, taken) in workload.requests.iter().zip(&assignment.requests) {
+                for &address in &taken.devices {
+                    let hold = Hold {
+                        owner: owner.to_owned(),
+                        request_id: request.request_id.clone(),
+                        requester_id: request.requester_id.clone(),
+                        allocated: false,
+                        claim: self.next_claim,
+                    };
+                    self.next_claim += 1;
+                    self.hold(address, hold);
+                }
+            }
+            if assignment.requests.iter().any(|taken| !taken.devices.is_empty()) {
+                self.version += 1;
+            }
+        }
+        self.check();
+        Ok(fit)
     }
 
     /// Turns the owner's claims into allocations and returns the devices, ordered by address.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::UnknownOwner`] when the owner holds nothing.
     pub fn allocate(&mut self, owner: &str) -> Result<Vec<PciAddress>> {
-        let _ = owner;
-        unimplemented!()
+        let held = self.owners.get(owner).ok_or_else(|| unknown_owner(owner))?;
+        let claimed: Vec<PciAddress> =
+            held.iter().copied().filter(|a| self.held(*a).is_some_and(|hold| !hold.allocated)).collect();
+        for &address in &claimed {
+            if let Some(hold) = self.entries.get_mut(&address).and_then(|entry| entry.hold.as_mut()) {
+                hold.allocated = true;
+            }
+            self.touch_with_relatives(address);
+        }
+        self.version += u64::from(!claimed.is_empty());
+        self.check();
+        Ok(claimed)
     }
 
     /// Frees the owner's devices and returns them, ordered by address; empty if it holds none.
-    pub fn free(&mut self, owner: &str, scope: FreeScope) -> Result<Vec<PciAddress>> {
-        let _ = (owner, scope);
-        unimplemented!()
+    pub fn free(&mut self, owner: &str, scope: FreeScope) -> Vec<PciAddress> {
+        let Some(held) = self.owners.get(owner) else { return Vec::new() };
+        let within = |hold: &Hold| match scope {
+            FreeScope::All => true,
+            FreeScope::Claims => !hold.allocated,
+            FreeScope::Allocations => hold.allocated,
+        };
+        let mut freed: Vec<PciAddress> =
+            held.iter().copied().filter(|a| self.held(*a).is_some_and(within)).collect();
+        // Allocations first, as Nova does; this shows in the order in which the devices are handed out again.
+        freed.sort_by_key(|a| self.held(*a).is_some_and(|hold| !hold.allocated));
+        self.free_all(freed)
     }
 
     /// Frees one device of the owner.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::UnknownDevice`], [`ErrorKind::InvalidState`] when it is not held, [`ErrorKind::WrongOwner`].
     pub fn free_device(&mut self, owner: &str, address: PciAddress) -> Result<()> {
-        let _ = (owner, address);
-        unimplemented!()
+        let entry = self.entries.get(&address).ok_or_else(|| unknown_device(address))?;
+        let hold = entry.hold.as_ref().ok_or_else(|| {
+            Error::new(ErrorKind::InvalidState, format!("device {address} is not held")).inside("address")
+        })?;
+        if hold.owner != owner {
+            return Err(Error::new(
+                ErrorKind::WrongOwner,
+                format!("device {address} is held for {:?}, not for {:?}", hold.owner, crate::address::clip(owner)),
+            )
+            .inside("owner"));
+        }
+        self.free_all(vec![address]);
+        Ok(())
     }
 
     /// Frees the devices of all owners that are not among `owners`, and returns them, ordered by address.
     pub fn retain_owners<S: AsRef<str>>(&mut self, owners: &[S]) -> Vec<PciAddress> {
-        let _ = owners;
-        unimplemented!()
+        let keep: BTreeSet<&str> = owners.iter().map(AsRef::as_ref).collect();
+        let mut freed: Vec<PciAddress> = self
+            .owners
+            .iter()
+            .filter(|(owner, _)| !keep.contains(owner.as_str()))
+            .flat_map(|(_, held)| held.iter().copied())
+            .collect();
+        // Claims first, each in the order in which they were made, as Nova does.
+        freed.sort_by_key(|a| self.held(*a).map(|hold| (hold.allocated, hold.claim)));
+        self.free_all(freed)
     }
 
     /// The held devices that the query selects, in the order they were claimed.
     #[must_use]
     pub fn bindings(&self, query: &BindingQuery) -> Vec<Binding> {
-        let _ = query;
-        unimplemented!()
+        let wants = |wanted: &Option<String>, value: Option<&str>| {
+            wanted.as_deref().is_none_or(|wanted| value == Some(wanted))
+        };
+        let mut found: Vec<(&Entry, &Hold)> = match &query.owner {
+            // The owner's devices are known; looking at every device is for queries by request or requester.
+            Some(owner) => self
+                .owners
+                .get(owner)
+                .into_iter()
+                .flatten()
+                .filter_map(|address| self.entries.get(address))
+                .filter_map(|entry| Some((entry, entry.hold.as_ref()?)))
+                .collect(),
+            None => self.entries.values().filter_map(|entry| Some((entry, entry.hold.as_ref()?))).collect(),
+        };
+        found.retain(|(_, hold)| {
+            wants(&query.request_id, hold.request_id.as_deref())
+                && wants(&query.requester_id, hold.requester_id.as_deref())
+        });
+        found.sort_by_key(|(_, hold)| hold.claim);
+        found.into_iter().map(|(entry, hold)| self.binding(entry, hold)).collect()
     }
 
-    /// What must be written to the caller's database now, ordered by address.
+    fn binding(&self, entry: &Entry, hold: &Hold) -> Binding {
+        let device = &entry.facts.device;
+        let parent = device.physical_function().and_then(|a| self.entries.get(&a)).map(|e| &e.facts.device);
+        let mut extra_info = device.extra_info.clone();
+        for (key, text) in entry.facts.assignable.iter().flat_map(|assignable| assignable.tags.iter()) {
+            // Both sets were within the limit; a tag that does not find room in their union is left out.
+            let _ = extra_info.insert(key, text.map(str::to_owned));
+        }
+        let text = |key: &str| extra_info.text(key).map(str::to_owned);
+        let pf_mac_address = match device.physical_function() {
+            Some(_) => parent
+                .and_then(|pf| pf.extra_info.text("mac_address").map(str::to_owned))
+                .or_else(|| text("pf_mac_address")),
+            None => text("mac_address"),
+        };
+        Binding {
+            owner: hold.owner.clone(),
+            request_id: hold.request_id.clone(),
+            requester_id: hold.requester_id.clone(),
+            status: self.status(entry),
+            pci_slot: device.address,
+            pci_vendor_info: format!("{}:{}", device.vendor_id, device.product_id),
+            physical_network: text("physical_network"),
+            vf_num: extra_info.text("vf_index").and_then(|index| index.parse().ok()),
+            pf_mac_address,
+            card_serial_number: device.card_serial_number().or_else(|| parent?.card_serial_number()),
+            switch_port: text("switch_port"),
+            extra_info,
+        }
+    }
+
+    /// What must be written to the caller's database now, ordered by address; empty when nothing changed.
+    ///
+    /// The same changes come again until [`Tracker::written`] notes that they were written.
     #[must_use]
     pub fn changes(&self) -> Vec<Change> {
-        unimplemented!()
+        let mut changes: Vec<Change> = self.dirty.iter().filter_map(|&address| self.change(address)).collect();
+        let deleted = |&address| Change { address, action: Action::Delete, fields: BTreeMap::new() };
+        changes.extend(self.deleted.keys().map(deleted));
+        changes.sort_by_key(|change| change.address);
+        changes
+    }
+
+    fn change(&self, address: PciAddress) -> Option<Change> {
+        let entry = self.entries.get(&address)?;
+        let (action, fields) = match (self.row(entry), &entry.saved) {
+            (None, None) => return None,
+            (None, Some(_)) => (Action::Delete, BTreeMap::new()),
+            (Some(row), None) => (Action::Insert, differences(&Row::new(), &row)),
+            (Some(row), Some(saved)) => (Action::Update, differences(saved, &row)),
+        };
+        (action != Action::Update || !fields.is_empty()).then_some(Change { address, action, fields })
     }
 
     /// Notes that these changes have been written.
+    ///
+    /// Changes that came up since are not lost: each field is compared with what was really written.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::UnknownDevice`] for a change that this tracker cannot have given; nothing is noted then.
     pub fn written(&mut self, changes: &[Change]) -> Result<()> {
-        let _ = changes;
-        unimplemented!()
+        for (i, change) in changes.iter().enumerate() {
+            if !self.entries.contains_key(&change.address) && !self.deleted.contains_key(&change.address) {
+                return Err(unknown_device(change.address).inside(format!("changes[{i}]")));
+            }
+        }
+        for change in changes {
+            let address = change.address;
+            let entry = self.entries.get_mut(&address);
+            let update = |saved: &mut Row| {
+                for (field, value) in &change.fields {
+                    match &value.new {
+                        Some(text) => saved.insert(field.clone(), text.clone()),
+                        None => saved.remove(field),
+                    };
+                }
+            };
+            match (entry, change.action) {
+                (Some(entry), Action::Delete) => entry.saved = None,
+                (Some(entry), _) => update(entry.saved.get_or_insert_default()),
+                (None, Action::Delete) => {
+                    self.deleted.remove(&address);
+                }
+                (None, _) => update(self.deleted.entry(address).or_default()),
+            }
+            if self.change(address).is_none() {
+                self.dirty.remove(&address);
+            } else {
+                self.dirty.insert(address);
+            }
+        }
+        Ok(())
     }
 
-    /// A number that grows with every call that changed anything.
+    /// A number that grows with every call that changed devices, claims or rules.
     #[must_use]
     pub fn version(&self) -> u64 {
-        unimplemented!()
+        self.version
     }
 
-    /// The whole state as versioned, checksummed bytes.
-    #[must_use]
-    pub fn snapshot(&self) -> Vec<u8> {
-        unimplemented!()
+    // What follows keeps entries, children, owners, pools and dirty in step.
+
+    fn held(&self, address: PciAddress) -> Option<&Hold> {
+        self.entries.get(&address)?.hold.as_ref()
     }
 
-    /// The whole state as JSON.
-    #[must_use]
-    pub fn snapshot_json(&self) -> String {
-        unimplemented!()
+    /// What blocks a device that is not held itself: whether a relative that excludes it is held, and is allocated.
+    fn blocker(&self, device: &Device) -> Option<DeviceStatus> {
+        let status = |hold: &Hold| match hold.allocated {
+            true => DeviceStatus::Unavailable,
+            false => DeviceStatus::Unclaimable,
+        };
+        match device.physical_function() {
+            // A parent that is no PF excludes nothing; such a tree is accepted with `allow_missing_parents` only.
+            Some(parent) => {
+                let parent = self.entries.get(&parent).filter(|e| e.facts.device.dev_type == DeviceType::Pf)?;
+                parent.hold.as_ref().map(status)
+            }
+            None if device.dev_type == DeviceType::Pf => {
+                let children = self.children.get(&device.address)?;
+                children.iter().filter_map(|&child| self.held(child)).map(status).max()
+            }
+            None => None,
+        }
     }
 
-    /// The state that [`Tracker::snapshot`] wrote.
-    pub fn from_snapshot(bytes: &[u8]) -> Result<Self> {
-        let _ = bytes;
-        unimplemented!()
+    fn status(&self, entry: &Entry) -> DeviceStatus {
+        match &entry.hold {
+            Some(hold) if hold.allocated => DeviceStatus::Allocated,
+            Some(_) => DeviceStatus::Claimed,
+            None => self.blocker(&entry.facts.device).unwrap_or_default(),
+        }
     }
 
-    /// The state that [`Tracker::snapshot_json`] wrote.
-    pub fn from_snapshot_json(text: &str) -> Result<Self> {
-        let _ = text;
-        unimplemented!()
+    fn tracked(&self, entry: &Entry) -> Option<TrackedDevice> {
+        if entry.hold.is_none() && entry.facts.assignable.is_none() {
+            return None;
+        }
+        let hold = entry.hold.as_ref();
+        Some(TrackedDevice {
+            status: self.status(entry),
+            owner: hold.map(|hold| hold.owner.clone()),
+            request_id: hold.and_then(|hold| hold.request_id.clone()),
+            requester_id: hold.and_then(|hold| hold.requester_id.clone()),
+            tags: entry.facts.assignable.as_ref().map(|a| a.tags.clone()).unwrap_or_default(),
+            device: entry.facts.device.clone(),
+        })
     }
+
+    fn row(&self, entry: &Entry) -> Option<Row> {
+        let tags = entry.facts.assignable.as_ref().map(|assignable| &assignable.tags);
+        (entry.hold.is_some() || tags.is_some())
+            .then(|| row_of(&entry.facts.device, tags, self.status(entry), entry.hold.as_ref()))
+    }
+
+    /// The relatives that a device excludes and is excluded by: a PF's VFs, or a VF's PF.
+    fn relatives(&self, device: &Device) -> Vec<PciAddress> {
+        match device.physical_function() {
+            Some(parent) => vec![parent],
+            None => self.children.get(&device.address).into_iter().flatten().copied().collect(),
+        }
+    }
+
+    fn touch_with_relatives(&mut self, address: PciAddress) {
+        if let Some(entry) = self.entries.get(&address) {
+            let relatives = self.relatives(&entry.facts.device);
+            self.dirty.extend(relatives);
+        }
+        self.dirty.insert(address);
+    }
+
+    fn link(&mut self, device: &Device) {
+        if let Some(parent) = device.physical_function() {
+            self.children.entry(parent).or_default().insert(device.address);
+        }
+    }
+
+    fn unlink(&mut self, device: &Device) {
+        let Some(parent) = device.physical_function() else { return };
+        if let Some(children) = self.children.get_mut(&parent) {
+            children.remove(&device.address);
+            if children.is_empty() {
+                self.children.remove(&parent);
+            }
+        }
+    }
+
+    /// Puts a device into the pool where it belongs now, or takes it out.
+    fn refresh(&mut self, address: PciAddress) {
+        let Some(entry) = self.entries.get(&address) else { return };
+        let free = entry.hold.is_none() && self.blocker(&entry.facts.device).is_none();
+        let belongs = entry.facts.assignable.as_ref().filter(|_| free).map(|assignable| assignable.key.clone());
+        if belongs == entry.pooled {
+            return;
+        }
+        if let Some(key) = &entry.pooled {
+            self.pools.remove(key, address);
+        }
+        if let Some(key) = &belongs {
+            self.pools.add(key, address);
+        }
+        if let Some(entry) = self.entries.get_mut(&address) {
+            entry.pooled = belongs;
+        }
+    }
+
+    /// Holds a free device, and takes out of the pools what it excludes.
+    fn hold(&mut self, address: PciAddress, hold: Hold) {
+        self.owners.entry(hold.owner.clone()).or_default().insert(address);
+        let Some(entry) = self.entries.get_mut(&address) else { return };
+        entry.hold = Some(hold);
+        if let Some(key) = entry.pooled.take() {
+            self.pools.hand_out(&key, address);
+        }
+        for relative in self.relatives(&self.entries[&address].facts.device) {
+            self.refresh(relative);
+        }
+        self.touch_with_relatives(address);
+    }
+
+    /// Frees held devices in this order and returns them ordered by address.
+    fn free_all(&mut self, mut freed: Vec<PciAddress>) -> Vec<PciAddress> {
+        for &address in &freed {
+            let Some(entry) = self.entries.get_mut(&address) else { continue };
+            let Some(hold) = entry.hold.take() else { continue };
+            let next = std::mem::replace(&mut entry.next, Next::Same);
+            if let Some(held) = self.owners.get_mut(&hold.owner) {
+                held.remove(&address);
+                if held.is_empty() {
+                    self.owners.remove(&hold.owner);
+                }
+            }
+            self.touch_with_relatives(address);
+            // The relatives come back before the device itself does, as in Nova.
+            let relatives = self.relatives(&self.entries[&address].facts.device);
+            for relative in relatives {
+                self.refresh(relative);
+            }
+            match next {
+                Next::Same => self.refresh(address),
+                Next::Change(facts) => self.set_facts(address, *facts),
+                Next::Gone => self.drop_entry(address),
+            }
+        }
+        self.version += u64::from(!freed.is_empty());
+        self.check();
+        freed.sort_unstable();
+        freed
+    }
+
+    /// Gives a device that is not held other facts, and puts it and its relatives where they belong.
+    fn set_facts(&mut self, address: PciAddress, facts: Facts) {
+        let Some(entry) = self.entries.get_mut(&address) else { return };
+        let old = std::mem::replace(&mut entry.facts, facts);
+        let device = entry.facts.device.clone();
+        self.touch_with_relatives(address);
+        if (old.device.dev_type, old.device.parent_addr) != (device.dev_type, device.parent_addr) {
+            let before = self.relatives(&old.device);
+            self.unlink(&old.device);
+            self.link(&device);
+            for relative in before.into_iter().chain(self.relatives(&device)) {
+                self.refresh(relative);
+                self.dirty.insert(relative);
+            }
+        }
+        self.refresh(address);
+    }
+
+    /// Forgets a device that is not held; its row is deleted with the next changes.
+    fn drop_entry(&mut self, address: PciAddress) {
+        let Some(entry) = self.entries.remove(&address) else { return };
+        if let Some(key) = &entry.pooled {
+            self.pools.remove(key, address);
+        }
+        self.unlink(&entry.facts.device);
+        self.dirty.remove(&address);
+        if let Some(saved) = entry.saved {
+            self.deleted.insert(address, saved);
+        }
+    }
+
+    /// Takes a device that was not known.
+    fn add_entry(&mut self, facts: Facts) {
+        let address = facts.device.address;
+        self.link(&facts.device);
+        // A row that waits to be deleted is taken up again.
+        let saved = self.deleted.remove(&address);
+        let relatives = self.relatives(&facts.device);
+        self.entries.insert(address, Entry { saved, ..Entry::free(facts) });
+        self.refresh(address);
+        // A PF that comes back while one of its VFs is held is blocked from the start, and the other way round.
+        for relative in relatives {
+            self.refresh(relative);
+        }
+        self.touch_with_relatives(address);
+    }
+
+    fn facts(&self, device: Device, specs: &DeviceSpecs) -> Result<Facts> {
+        let assignable = match specs.matching(&device) {
+            None => None,
+            Some((_, tags)) => Some(Assignable {
+                key: PoolKey::new(&device, tags, &self.options.pool_keys)
+                    .map_err(|e| e.inside(format!("device {}", device.address)))?,
+                tags: tags.clone(),
+            }),
+        };
+        Ok(Facts { device, assignable })
+    }
+
+    /// Checks the invariants in debug builds: one owner per device, PF and VFs exclude each other, pools and index agree.
+    fn check(&self) {
+        if cfg!(debug_assertions) {
+            if let Err(broken) = self.invariants() {
+                unreachable!("the tracker contradicts itself: {broken}");
+            }
+        }
+    }
+
+    fn invariants(&self) -> std::result::Result<(), String> {
+        let mut pooled = 0;
+        for (address, entry) in &self.entries {
+            let device = &entry.facts.device;
+            let blocked = self.blocker(device).is_some();
+            if entry.hold.is_some() && blocked {
+                return Err(format!("{address} is held beside its PF or VF"));
+            }
+            let belongs = entry.facts.assignable.as_ref().filter(|_| entry.hold.is_none() && !blocked);
+            if entry.pooled.as_ref() != belongs.map(|assignable| &assignable.key) {
+                return Err(format!("{address} is in the wrong pool"));
+            }
+            if let Some(key) = &entry.pooled {
+                pooled += 1;
+                if !self.pools.has_device(key, *address) {
+                    return Err(format!("{address} is missing from its pool"));
+                }
+            }
+            let owned = entry.hold.as_ref().is_some_and(|hold| {
+                self.owners.get(&hold.owner).is_some_and(|held| held.contains(address))
+            });
+            if owned != entry.hold.is_some() {
+                return Err(format!("{address} is missing from its owner"));
+            }
+            if entry.hold.is_none() && entry.next != Next::Same {
+                return Err(format!("{address} is free but has a deferred change"));
+            }
+        }
+        if self.pools().list.iter().any(|pool| pool.count as usize != pool.devices.len()) {
+            return Err("a pool counts wrongly".to_owned());
+        }
+        if self.pools().free() != pooled {
+            return Err("a pool holds a device that is not free".to_owned());
+        }
+        let owned: usize = self.owners.values().map(BTreeSet::len).sum();
+        if owned != self.entries.values().filter(|entry| entry.hold.is_some()).count() {
+            return Err("an owner holds a device that is not held".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// The row of a device in the caller's database.
+fn row_of(device: &Device, tags: Option<&ExtraInfo>, status: DeviceStatus, hold: Option<&Hold>) -> Row {
+    let mut row = Row::new();
+    let mut put = |field: String, text: Option<String>| {
+        if let Some(text) = text {
+            row.insert(field, text);
+        }
+    };
+    for field in ["vendor_id", "product_id", "dev_type", "numa_node", "parent_addr", "class"] {
+        put(field.to_owned(), device.attribute(field).flatten());
+    }
+    put("status".to_owned(), Some(status_text(status).to_owned()));
+    if let Some(hold) = hold {
+        put("owner".to_owned(), Some(hold.owner.clone()));
+        put("request_id".to_owned(), hold.request_id.clone());
+        put("requester_id".to_owned(), hold.requester_id.clone());
+    }
+    for (key, text) in device.extra_info.iter() {
+        put(format!("extra_info.{key}"), text.map(str::to_owned));
+    }
+    for (key, text) in tags.iter().flat_map(|tags| tags.iter()) {
+        put(format!("tags.{key}"), text.map(str::to_owned));
+    }
+    row
+}
+
+fn status_text(status: DeviceStatus) -> &'static str {
+    match status {
+        DeviceStatus::Available => "available",
+        DeviceStatus::Claimed => "claimed",
+        DeviceStatus::Allocated => "allocated",
+        DeviceStatus::Unclaimable => "unclaimable",
+        DeviceStatus::Unavailable => "unavailable",
+    }
+}
+
+fn differences(old: &Row, new: &Row) -> BTreeMap<String, FieldChange> {
+    let changed = |field: &&String| old.get(*field) != new.get(*field);
+    let fields: BTreeSet<&String> = old.keys().chain(new.keys()).filter(changed).collect();
+    let change = |field: &String| FieldChange { old: old.get(field).cloned(), new: new.get(field).cloned() };
+    fields.into_iter().map(|field| (field.clone(), change(field))).collect()
+}
+
+fn unknown_device(address: PciAddress) -> Error {
+    Error::new(ErrorKind::UnknownDevice, format!("the host reports no device {address}"))
+        .with_help("sync the host's devices first")
+        .inside("address")
+}
+
+fn unknown_owner(owner: &str) -> Error {
+    Error::new(ErrorKind::UnknownOwner, format!("{:?} holds no device", crate::address::clip(owner))).inside("owner")
 }

@@ -1,0 +1,416 @@
+//! Snapshots: the whole state of a tracker as versioned, checksummed bytes, or as JSON.
+//!
+//! Layout of the bytes, all numbers little-endian: magic `SLOTWISE` (8), format version (u16), codec (u8, 1 = bincode in
+//! its legacy fixed-width configuration), zero (u8), length of the payload (u64), CRC-32 of all before and of the payload
+//! (u32), payload. This is the only module that knows bincode: its last release is 2.0.1, and the maintained `wincode`
+//! reads the same bytes.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Assignable, Entry, Facts, Hold, Next, Row, Tracker, TrackerOptions};
+use crate::address::PciAddress;
+use crate::device::{Device, DeviceType};
+use crate::error::{Error, ErrorKind, Result};
+use crate::extra_info::ExtraInfo;
+use crate::json;
+use crate::limits;
+use crate::numa::{NumaCell, NumaTopology};
+use crate::pool::Pool;
+use crate::pool_set::{PoolKey, PoolSet};
+use crate::spec::DeviceSpecs;
+
+const MAGIC: &[u8; 8] = b"SLOTWISE";
+const VERSION: u16 = 1;
+const CODEC_BINCODE_LEGACY: u8 = 1;
+const HEADER: usize = 24;
+const FORMAT: &str = "slotwise-tracker";
+
+/// The largest payload that is read, in bytes.
+const MAX_PAYLOAD: usize = 4 * limits::MAX_DOCUMENT_BYTES;
+
+type Texts = BTreeMap<String, Option<String>>;
+
+/// The state as it is stored. Fields are never reordered or dropped: a new form gets a new version number.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    numa_cells: Option<Vec<(u32, Option<u32>)>>,
+    pool_keys: Vec<String>,
+    allow_missing_parents: bool,
+    rules: Vec<String>,
+    pins: Vec<Option<PciAddress>>,
+    report_in_placement: bool,
+    devices: Vec<StoredEntry>,
+    pools: Vec<StoredPool>,
+    deleted: Vec<(PciAddress, Row)>,
+    next_claim: u64,
+    version: u64,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct StoredEntry {
+    facts: StoredFacts,
+    hold: Option<StoredHold>,
+    next: StoredNext,
+    saved: StoredRow,
+    dirty: bool,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct StoredFacts {
+    address: PciAddress,
+    vendor_id: String,
+    product_id: String,
+    dev_type: DeviceType,
+    numa_node: Option<u32>,
+    parent_addr: Option<PciAddress>,
+    class: Option<String>,
+    extra_info: Texts,
+    /// The tags of the rule; none if no rule matches.
+    tags: Option<Texts>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct StoredHold {
+    owner: String,
+    request_id: Option<String>,
+    requester_id: Option<String>,
+    allocated: bool,
+    claim: u64,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum StoredNext {
+    Same,
+    Change(StoredFacts),
+    Gone,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum StoredRow {
+    /// Nothing was written.
+    None,
+    /// What was written is what holds now.
+    Current,
+    /// This was written.
+    Row(Row),
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct StoredPool {
+    attributes: Texts,
+    numa_node: Option<u32>,
+    provider: Option<String>,
+    devices: Vec<PciAddress>,
+}
+
+impl Tracker {
+    /// The whole state as versioned, checksummed bytes; equal states give equal bytes.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<u8> {
+        let payload = bincode::serde::encode_to_vec(self.stored(), bincode::config::legacy())
+            .unwrap_or_else(|error| unreachable!("the stored form is plain data: {error}"));
+        let mut bytes = Vec::with_capacity(HEADER + payload.len());
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        bytes.extend_from_slice(&[CODEC_BINCODE_LEGACY, 0]);
+        bytes.extend_from_slice(&(payload.len() as u64).to_le_bytes());
+        let checksum = checksum(&bytes, &payload);
+        bytes.extend_from_slice(&checksum.to_le_bytes());
+        bytes.extend_from_slice(&payload);
+        bytes
+    }
+
+    /// The state that [`Tracker::snapshot`] wrote.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::UnsupportedVersion`], or [`ErrorKind::InvalidSnapshot`] when the bytes are truncated, altered, or
+    /// describe a state that contradicts itself.
+    pub fn from_snapshot(bytes: &[u8]) -> Result<Self> {
+        let (header, payload) =
+            bytes.split_at_checked(HEADER).ok_or_else(|| invalid("the snapshot is shorter than its header"))?;
+        if !header.starts_with(MAGIC) {
+            return Err(invalid("the bytes do not begin as a snapshot does"));
+        }
+        let version = u16::from_le_bytes([header[8], header[9]]);
+        if version != VERSION || header[10] != CODEC_BINCODE_LEGACY || header[11] != 0 {
+            return Err(Error::new(
+                ErrorKind::UnsupportedVersion,
+                format!("snapshot version {version} with codec {} is not read by slotwise {}", header[10], crate::VERSION),
+            )
+            .with_help("read it with the version of slotwise that wrote it, and hand it over as JSON"));
+        }
+        let length = u64::from_le_bytes(header[12..20].try_into().unwrap_or_default());
+        if length != payload.len() as u64 {
+            return Err(invalid(&format!("the header says {length} bytes, but {} follow", payload.len())));
+        }
+        if u32::from_le_bytes(header[20..24].try_into().unwrap_or_default()) != checksum(&header[..20], payload) {
+            return Err(invalid("the checksum does not match the content"));
+        }
+        let config = bincode::config::legacy().with_limit::<MAX_PAYLOAD>();
+        let (stored, read) = bincode::serde::decode_from_slice::<Stored, _>(payload, config)
+            .map_err(|error| invalid(&format!("the content cannot be decoded: {error}")))?;
+        if read != payload.len() {
+            return Err(invalid("bytes follow after the content"));
+        }
+        Tracker::restore(stored)
+    }
+
+    /// The whole state as JSON: `{"format": "slotwise-tracker", "version": 1, "state": {…}}`.
+    #[must_use]
+    pub fn snapshot_json(&self) -> String {
+        json::to_string(&Document { format: FORMAT.to_owned(), version: VERSION, state: self.stored() })
+    }
+
+    /// The state that [`Tracker::snapshot_json`] wrote.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tracker::from_snapshot`], and [`ErrorKind::InvalidJson`].
+    pub fn from_snapshot_json(text: &str) -> Result<Self> {
+        let document: Document<serde_json::Value> = json::parse(text, "snapshot")?;
+        if document.format != FORMAT {
+            return Err(invalid("the document is not a snapshot of a tracker").inside("snapshot.format"));
+        }
+        if document.version != VERSION {
+            return Err(Error::new(
+                ErrorKind::UnsupportedVersion,
+                format!("snapshot version {} is not read by slotwise {}", document.version, crate::VERSION),
+            )
+            .inside("snapshot.version"));
+        }
+        let stored = json::from_value::<Stored>(&document.state, "snapshot.state")?;
+        Tracker::restore(stored)
+    }
+
+    fn stored(&self) -> Stored {
+        let cells = |topology: &NumaTopology| topology.cells().iter().map(|c| (c.id, c.socket)).collect();
+        Stored {
+            numa_cells: self.options.numa_topology.as_ref().map(cells),
+            pool_keys: self.options.pool_keys.clone(),
+            allow_missing_parents: self.options.allow_missing_parents,
+            rules: self.specs.list().iter().map(serde_json::Value::to_string).collect(),
+            pins: self.specs.pins(),
+            report_in_placement: self.specs.report_in_placement(),
+            devices: self.entries.values().map(|entry| self.stored_entry(entry)).collect(),
+            pools: self
+                .pools()
+                .as_slice()
+                .iter()
+                .map(|pool| StoredPool {
+                    attributes: texts(&pool.attributes),
+                    numa_node: pool.numa_node,
+                    provider: pool.provider.clone(),
+                    devices: pool.devices.clone(),
+                })
+                .collect(),
+            deleted: self.deleted.iter().map(|(address, row)| (*address, row.clone())).collect(),
+            next_claim: self.next_claim,
+            version: self.version,
+        }
+    }
+
+    fn stored_entry(&self, entry: &Entry) -> StoredEntry {
+        let address = entry.facts.device.address;
+        let change = self.change(address);
+        StoredEntry {
+            facts: stored_facts(&entry.facts),
+            hold: entry.hold.as_ref().map(|hold| StoredHold {
+                owner: hold.owner.clone(),
+                request_id: hold.request_id.clone(),
+                requester_id: hold.requester_id.clone(),
+                allocated: hold.allocated,
+                claim: hold.claim,
+            }),
+            next: match &entry.next {
+                Next::Same => StoredNext::Same,
+                Next::Change(facts) => StoredNext::Change(stored_facts(facts)),
+                Next::Gone => StoredNext::Gone,
+            },
+            saved: match &entry.saved {
+                None => StoredRow::None,
+                Some(_) if change.is_none() && self.row(entry).is_some() => StoredRow::Current,
+                Some(row) => StoredRow::Row(row.clone()),
+            },
+            dirty: change.is_some() && self.dirty.contains(&address),
+        }
+    }
+
+    fn restore(stored: Stored) -> Result<Self> {
+        let numa_topology = match stored.numa_cells {
+            None => None,
+            Some(cells) => {
+                let cells = cells.into_iter().map(|(id, socket)| NumaCell { id, socket }).collect();
+                Some(NumaTopology::new(cells)?)
+            }
+        };
+        let options = TrackerOptions {
+            numa_topology,
+            pool_keys: stored.pool_keys,
+            allow_missing_parents: stored.allow_missing_parents,
+        };
+        let specs = DeviceSpecs::parse(&stored.rules, stored.report_in_placement)?.with_pins(stored.pins)?;
+        let mut tracker = Tracker::new(specs, options)?;
+        tracker.next_claim = stored.next_claim;
+        tracker.version = stored.version;
+        let mut current = Vec::new();
+        for stored in stored.devices {
+            let facts = tracker.restored_facts(stored.facts)?;
+            let address = facts.device.address;
+            let next = match stored.next {
+                StoredNext::Same => Next::Same,
+                StoredNext::Change(next) => Next::Change(Box::new(tracker.restored_facts(next)?)),
+                StoredNext::Gone => Next::Gone,
+            };
+            if matches!(&next, Next::Change(next) if next.device.address != address) {
+                return Err(invalid(&format!("device {address} would change its address")));
+            }
+            let hold = stored.hold.map(|hold| Hold {
+                owner: hold.owner,
+                request_id: hold.request_id,
+                requester_id: hold.requester_id,
+                allocated: hold.allocated,
+                claim: hold.claim,
+            });
+            if let Some(hold) = &hold {
+                if hold.claim >= tracker.next_claim {
+                    return Err(invalid(&format!("the claim of device {address} is numbered in the future")));
+                }
+                tracker.owners.entry(hold.owner.clone()).or_default().insert(address);
+            }
+            let saved = match stored.saved {
+                StoredRow::None => None,
+                StoredRow::Row(row) => Some(row),
+                StoredRow::Current => {
+                    current.push(address);
+                    None
+                }
+            };
+            if stored.dirty {
+                tracker.dirty.insert(address);
+            }
+            tracker.link(&facts.device);
+            if tracker.entries.insert(address, Entry { facts, hold, next, pooled: None, saved }).is_some() {
+                return Err(invalid(&format!("device {address} is stored twice")));
+            }
+        }
+        tracker.restore_pools(stored.pools)?;
+        for address in current {
+            let row = tracker.row(&tracker.entries[&address]);
+            if let Some(entry) = tracker.entries.get_mut(&address) {
+                entry.saved = row;
+            }
+        }
+        for (address, row) in stored.deleted {
+            if tracker.entries.contains_key(&address) || tracker.deleted.insert(address, row).is_some() {
+                return Err(invalid(&format!("device {address} is stored twice")));
+            }
+        }
+        tracker.invariants().map_err(|broken| invalid(&broken))?;
+        Ok(tracker)
+    }
+
+    fn restored_facts(&self, stored: StoredFacts) -> Result<Facts> {
+        let device = Device {
+            address: stored.address,
+            vendor_id: stored.vendor_id,
+            product_id: stored.product_id,
+            dev_type: stored.dev_type,
+            numa_node: stored.numa_node,
+            parent_addr: stored.parent_addr,
+            class: stored.class,
+            extra_info: extra_info(stored.extra_info)?,
+        };
+        device.validate()?;
+        let assignable = match stored.tags {
+            None => None,
+            Some(tags) => {
+                let tags = extra_info(tags)?;
+                Some(Assignable { key: PoolKey::new(&device, &tags, &self.options.pool_keys)?, tags })
+            }
+        };
+        Ok(Facts { device, assignable })
+    }
+
+    fn restore_pools(&mut self, stored: Vec<StoredPool>) -> Result<()> {
+        let mut list = Vec::with_capacity(stored.len());
+        for pool in stored {
+            list.push(Pool {
+                attributes: std::sync::Arc::new(extra_info(pool.attributes)?),
+                numa_node: pool.numa_node,
+                provider: pool.provider,
+                count: u32::try_from(pool.devices.len()).unwrap_or(u32::MAX),
+                devices: pool.devices,
+            });
+        }
+        for pool in &list {
+            for address in &pool.devices {
+                let entry = self.entries.get_mut(address);
+                let entry = entry.ok_or_else(|| invalid(&format!("the pooled device {address} is not stored")))?;
+                let key = entry.facts.assignable.as_ref().map(|assignable| assignable.key.clone());
+                if entry.pooled.is_some() || key.is_none() {
+                    return Err(invalid(&format!("device {address} is in a pool where it cannot be")));
+                }
+                entry.pooled = key;
+            }
+        }
+        self.pools = PoolSet::restore(list, self.options.numa_topology.clone())
+            .ok_or_else(|| invalid("the pools are out of order or not distinct"))?;
+        Ok(())
+    }
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Document<S> {
+    format: String,
+    version: u16,
+    state: S,
+}
+
+fn checksum(header: &[u8], payload: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(header);
+    hasher.update(payload);
+    hasher.finalize()
+}
+
+fn texts(info: &ExtraInfo) -> Texts {
+    info.iter().map(|(key, text)| (key.to_owned(), text.map(str::to_owned))).collect()
+}
+
+fn extra_info(texts: Texts) -> Result<ExtraInfo> {
+    let mut info = ExtraInfo::new();
+    for (key, text) in texts {
+        info.insert(key, text)?;
+    }
+    Ok(info)
+}
+
+fn stored_facts(facts: &Facts) -> StoredFacts {
+    let device = &facts.device;
+    StoredFacts {
+        address: device.address,
+        vendor_id: device.vendor_id.clone(),
+        product_id: device.product_id.clone(),
+        dev_type: device.dev_type,
+        numa_node: device.numa_node,
+        parent_addr: device.parent_addr,
+        class: device.class.clone(),
+        extra_info: texts(&device.extra_info),
+        tags: facts.assignable.as_ref().map(|assignable| texts(&assignable.tags)),
+    }
+}
+
+fn invalid(message: &str) -> Error {
+    Error::new(ErrorKind::InvalidSnapshot, message).with_help("hand over the bytes as they were written, or sync anew")
+}
