@@ -1,1 +1,5 @@
-//! What the benches share.
+//! What the benches and the comparison share: a host that looks like a real one, and a stopwatch for each door.
+
+pub mod doors;
+pub mod host;
+pub mod table;

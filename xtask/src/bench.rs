@@ -4,28 +4,55 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{python, sh, toolchain, wasm};
+use crate::{c, python, sh, toolchain, wasm};
 
 /// `cargo xtask bench [FILTER]`
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     toolchain::ensure()?;
-    wasm::build()?;
-    sh::run(sh::cargo(["bench", "--workspace", "--bench", "*", "--"]).args(arguments))
+    doors("release")?;
+    let mut bench = sh::cargo(["bench", "--workspace", "--bench", "*", "--"]);
+    sh::run(name_doors(bench.args(arguments), "release"))
 }
 
 /// Every bench once, in the profile that everything else is tested in: shows that they work, measures nothing.
-pub(crate) fn once() -> Command {
+pub(crate) fn once() -> Result<Command> {
+    doors("debug")?;
     // Criterion runs a bench once when `cargo test` starts it.
-    sh::cargo(["test", "--workspace", "--bench", "*"])
+    let mut benches = sh::cargo(["test", "--workspace", "--bench", "*"]);
+    name_doors(&mut benches, "debug");
+    Ok(benches)
 }
 
 /// `cargo xtask compare`
 pub(crate) fn compare(arguments: &[String]) -> Result<()> {
     crate::no_arguments(arguments)?;
     toolchain::ensure()?;
+    doors("release")?;
+    sh::run(name_doors(&mut sh::program(sh::target_dir().join("release/compare")), "release"))
+}
+
+/// Builds what the benches call through: the C program, the Python package and the component.
+fn doors(profile: &str) -> Result<()> {
     wasm::build()?;
-    python::install_profile("release")?;
-    sh::run(&mut sh::cargo(["build", "--release", "--workspace"]))?;
-    let mut compare = sh::program(sh::target_dir().join("release/compare"));
-    sh::run(compare.arg(python::python()).arg(wasm::path()))
+    // Cargo's folder for the profile `dev` is `debug`.
+    let release = profile == "release";
+    python::install_profile(if release { "release" } else { "dev" })?;
+    sh::run(&mut sh::cargo(if release {
+        &["build", "--workspace", "--release"][..]
+    } else {
+        &["build", "--workspace"]
+    }))?;
+    c::program("benches/doors/door.c", profile, &c_door(profile))
+}
+
+/// Tells the benches where the doors are.
+fn name_doors<'a>(command: &'a mut Command, profile: &str) -> &'a mut Command {
+    command
+        .env("SLOTWISE_C_DOOR", c_door(profile))
+        .env("SLOTWISE_PYTHON", python::python())
+        .env("SLOTWISE_WASM", wasm::path())
+}
+
+fn c_door(profile: &str) -> std::path::PathBuf {
+    sh::target_dir().join("c").join(profile).join("door")
 }

@@ -13,15 +13,15 @@ const SYSTEM_LIBRARIES: &[&str] = &["-lpthread", "-ldl", "-lm"];
 /// The version of the library's binary interface: programs linked against one number keep working with it.
 const ABI: &str = "0";
 
-/// Compiles one C11 file against the static library of the last `cargo build --workspace`.
-pub(crate) fn program(source: &str, to: &Path) -> Result<()> {
+/// Compiles one C11 file against the static library that cargo built last in `target/PROFILE`.
+pub(crate) fn program(source: &str, profile: &str, to: &Path) -> Result<()> {
     if let Some(folder) = to.parent() {
         std::fs::create_dir_all(folder)?;
     }
     let mut cc = sh::program(std::env::var_os("CC").unwrap_or_else(|| "cc".into()));
-    cc.args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic", "-g", "-Iinclude", source, "-o"])
+    cc.args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O2", "-g", "-Iinclude", source, "-o"])
         .arg(to);
-    cc.arg(sh::target_dir().join("debug/libslotwise_c.a")).args(SYSTEM_LIBRARIES);
+    cc.arg(sh::target_dir().join(profile).join("libslotwise_c.a")).args(SYSTEM_LIBRARIES);
     sh::run(&mut cc)
 }
 
@@ -30,7 +30,7 @@ pub(crate) fn header(arguments: &[String]) -> Result<()> {
     crate::no_arguments(arguments)?;
     toolchain::ensure()?;
     // The same test that refuses a header that has drifted writes it when it is told to.
-    sh::run(sh::cargo(["test", "-p", "slotwise-c", "--test", "header"]).env("SLOTWISE_BLESS", "1"))
+    sh::run(sh::cargo(["test", "-p", "slotwise-c", "--test", "header"]).env("SLOTWISE_UPDATE", "1"))
 }
 
 /// `cargo xtask install-c --prefix DIR [--libdir DIR]`
@@ -56,12 +56,11 @@ pub(crate) fn install(arguments: &[String]) -> Result<()> {
     let libdir = prefix.join(libdir.unwrap_or_else(|| "lib".into()));
     toolchain::ensure()?;
 
-    let soname = format!("libslotwise.so.{ABI}");
-    let mut build =
-        sh::cargo(["rustc", "-p", "slotwise-c", "--release", "--crate-type", "cdylib,staticlib", "--"]);
-    sh::run(build.arg(format!("-Clink-arg=-Wl,-soname,{soname}")))?;
-
+    sh::run(&mut sh::cargo(["build", "--package", "slotwise-c", "--release"]))?;
     let built = sh::target_dir().join("release");
+    let soname = format!("libslotwise.so.{ABI}");
+    check_name(&built.join("libslotwise_c.so"), &soname)?;
+
     let version = env!("CARGO_PKG_VERSION");
     let shared = format!("libslotwise.so.{version}");
     put(&built.join("libslotwise_c.so"), &libdir.join(&shared))?;
@@ -81,6 +80,16 @@ pub(crate) fn install(arguments: &[String]) -> Result<()> {
         "Link with: PKG_CONFIG_PATH={} pkg-config --cflags --libs slotwise",
         pkg_config.with_file_name("").display()
     );
+    Ok(())
+}
+
+/// Checks that programs linked against the library will ask for it by this name (its build script gives it one).
+fn check_name(library: &Path, soname: &str) -> Result<()> {
+    let bytes = std::fs::read(library).with_context(|| format!("cannot read {}", library.display()))?;
+    let name: Vec<u8> = soname.bytes().chain([0]).collect();
+    if !bytes.windows(name.len()).any(|window| window == name) {
+        bail!("{} is not named {soname}", library.display());
+    }
     Ok(())
 }
 

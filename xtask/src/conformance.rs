@@ -22,7 +22,7 @@ pub(crate) fn build() -> Result<()> {
     wasm::build()?;
     python::install()?;
     sh::run(&mut sh::cargo(["build", "--workspace"]))?;
-    c::program("tests/c/runner.c", &c_runner())
+    c::program("tests/c/runner.c", "debug", &c_runner())
 }
 
 /// The program that replays the cases; it lives in the crate that links every door.

@@ -17,7 +17,7 @@ pub(crate) fn check() -> Result<Counts> {
 
     sh::run(&mut sh::cargo(["build", "--workspace", "--examples"]))?;
     let binary = sh::target_dir().join("c/first");
-    c::program("examples/c/first.c", &binary)?;
+    c::program("examples/c/first.c", "debug", &binary)?;
     let programs = [
         ("examples/rust/first.rs", sh::program(sh::target_dir().join("debug/examples/first"))),
         ("examples/c/first.c", sh::program(binary)),

@@ -60,12 +60,9 @@ pub(crate) fn install_profile(profile: &str) -> Result<()> {
     if wheels.exists() {
         std::fs::remove_dir_all(&wheels)?;
     }
-    let mut maturin = command(&["-m", "maturin", "build", "--profile", profile]);
-    maturin
-        .args(["--manifest-path", "bindings/python/Cargo.toml", "--interpreter"])
-        .arg(python())
-        .arg("--out")
-        .arg(&wheels);
+    // maturin finds the package, and in it the crate, from the folder it is started in.
+    let mut maturin = command(&["-m", "maturin", "build", "--profile", profile, "--interpreter"]);
+    maturin.arg(python()).arg("--out").arg(&wheels).current_dir(sh::root().join("python"));
     sh::run(maturin.env("CARGO_TARGET_DIR", sh::target_dir()))?;
     let wheel = std::fs::read_dir(&wheels)
         .with_context(|| format!("cannot read {}", wheels.display()))?

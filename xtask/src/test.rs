@@ -204,7 +204,7 @@ fn four_doors() -> Result<Outcome> {
 }
 
 fn benches() -> Result<Outcome> {
-    counted(&mut bench::once())
+    counted(&mut bench::once()?)
 }
 
 fn deny() -> Result<Outcome> {
@@ -213,7 +213,7 @@ fn deny() -> Result<Outcome> {
             "cargo-deny is not here; `cargo install cargo-deny --locked` builds it".to_owned(),
         ));
     }
-    sh::run(&mut sh::cargo(["deny", "--offline", "--workspace", "check", "bans", "licenses", "sources"]))?;
+    sh::run(&mut sh::cargo(["deny", "--locked", "--workspace", "check", "bans", "licenses", "sources"]))?;
     // The advisories are a git repository of their own, which cannot be reached from everywhere.
     if !sh::succeeds(&mut sh::cargo(["deny", "fetch", "db"])) {
         println!("advisories were not checked: their database cannot be fetched from here");

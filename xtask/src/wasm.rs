@@ -33,7 +33,7 @@ pub(crate) fn build() -> Result<()> {
     let component = ComponentEncoder::default()
         .validate(true)
         .module(&module)
-        .and_then(|encoder| encoder.encode())
+        .and_then(ComponentEncoder::encode)
         .context("the guest is not a component")?;
     let imports = imports(&component)?;
     if !imports.is_empty() {
