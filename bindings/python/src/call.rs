@@ -1,0 +1,67 @@
+//! The one way into the engine, and the lock around state that calls change.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::RwLock;
+
+use pyo3::prelude::*;
+use serde::Serialize;
+use slotwise::{Error, ErrorKind, Result};
+
+use crate::{convert, errors};
+
+/// Does engine work without the interpreter lock, and raises its error; a panic becomes `InternalError`.
+pub(crate) fn call<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T> + Send) -> PyResult<T> {
+    py.detach(|| catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(fault(panic.as_ref()))))
+        .map_err(|error| errors::raise(py, &error))
+}
+
+/// As [`call`], for work whose result is handed out as a document.
+pub(crate) fn answer<'py, T: Serialize>(
+    py: Python<'py>,
+    work: impl FnOnce() -> Result<T> + Send,
+) -> PyResult<Bound<'py, PyAny>> {
+    let value = call(py, || work().and_then(|result| convert::value_of(&result)))?;
+    convert::to_python(py, &value)
+}
+
+/// State that calls change, safe to use from any number of threads.
+///
+/// Taken inside [`call`] only. A panic inside [`Shared::write`] may leave the state half changed, so from then on
+/// every use of it is an error.
+#[derive(Debug)]
+pub(crate) struct Shared<T>(RwLock<T>);
+
+impl<T> Shared<T> {
+    pub(crate) fn new(state: T) -> Self {
+        Shared(RwLock::new(state))
+    }
+
+    pub(crate) fn read<R>(&self, work: impl FnOnce(&T) -> Result<R>) -> Result<R> {
+        work(&*self.0.read().map_err(|_| broken())?)
+    }
+
+    pub(crate) fn write<R>(&self, work: impl FnOnce(&mut T) -> Result<R>) -> Result<R> {
+        work(&mut *self.0.write().map_err(|_| broken())?)
+    }
+
+    /// A copy of the state.
+    pub(crate) fn copy(&self) -> Result<T>
+    where
+        T: Clone,
+    {
+        self.read(|state| Ok(state.clone()))
+    }
+}
+
+fn broken() -> Error {
+    Error::new(ErrorKind::Internal, "an earlier fault may have left this object half changed")
+        .with_help("make a new one, from a snapshot if there is one")
+}
+
+fn fault(panic: &(dyn Any + Send)) -> Error {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    Error::new(ErrorKind::Internal, format!("a fault in slotwise itself: {text}"))
+        .with_help("please report it, with the input that led to it")
+}

@@ -1,0 +1,304 @@
+//! `slotwise.Tracker`.
+
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::PyBytes;
+use slotwise as engine;
+
+use crate::call::{Shared, answer, call};
+use crate::convert;
+use crate::fit::Fit;
+use crate::pools::Pools;
+use crate::request::{Field, workload};
+use crate::specs::{DeviceSpecs, specs_or_rules};
+
+/// One host's truth: its devices, claims and pools, and what is not yet written to the caller's database.
+///
+/// ``specs`` is a ``DeviceSpecs`` or its rules. ``numa_topology`` is ``{"cells": [{"id": 0, "socket": 0}, …]}``; the policy
+/// ``socket`` needs it. ``pool_keys`` are more keys that split pools, beside Nova's: any extra-info key.
+/// ``allow_missing_parents`` accepts VFs and vDPA devices whose physical function is not listed, as Nova does.
+/// ``options`` is these three as one document instead.
+///
+/// All or nothing: a call that raises leaves the tracker exactly as it was. A tracker may be used by any number of
+/// threads; each call sees and leaves a whole state.
+///
+/// >>> tracker = Tracker([{"vendor_id": "8086"}])
+/// >>> report = tracker.sync([{"address": "0000:81:00.0", "vendor_id": "8086", "product_id": "1572"}])
+/// >>> tracker.claim("vm-1", [{"alternatives": [{"product_id": "1572"}]}]).devices
+/// ['0000:81:00.0']
+#[pyclass(frozen, module = "slotwise")]
+pub(crate) struct Tracker(Shared<engine::Tracker>);
+
+impl Tracker {
+    fn own(tracker: engine::Tracker) -> Self {
+        Tracker(Shared::new(tracker))
+    }
+}
+
+fn options(
+    py: Python<'_>,
+    numa_topology: Option<&Bound<'_, PyAny>>,
+    pool_keys: Option<&Bound<'_, PyAny>>,
+    allow_missing_parents: Option<&Bound<'_, PyAny>>,
+    options: Option<&Bound<'_, PyAny>>,
+) -> PyResult<engine::TrackerOptions> {
+    let fields = [
+        ("numa_topology", numa_topology),
+        ("pool_keys", pool_keys),
+        ("allow_missing_parents", allow_missing_parents),
+    ];
+    convert::whole_or_fields(py, options, &fields, "options")
+}
+
+#[pymethods]
+impl Tracker {
+    #[new]
+    #[pyo3(signature = (specs, numa_topology=None, pool_keys=None, allow_missing_parents=None, *, options=None))]
+    fn new(
+        specs: &Bound<'_, PyAny>,
+        numa_topology: Option<&Bound<'_, PyAny>>,
+        pool_keys: Option<&Bound<'_, PyAny>>,
+        allow_missing_parents: Option<&Bound<'_, PyAny>>,
+        options: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let py = specs.py();
+        let options = self::options(py, numa_topology, pool_keys, allow_missing_parents, options)?;
+        let specs = specs_or_rules(specs, None)?;
+        call(py, || engine::Tracker::new(specs, options)).map(Tracker::own)
+    }
+
+    /// A tracker that takes up from the rows of the caller's database, which count as written.
+    ///
+    /// A row is a device with ``status``, ``owner``, ``request_id`` and ``requester_id``, as ``devices`` gives them. The other
+    /// arguments are those of the class.
+    #[staticmethod]
+    #[pyo3(signature = (specs, rows, numa_topology=None, pool_keys=None, allow_missing_parents=None, *, options=None))]
+    fn load(
+        specs: &Bound<'_, PyAny>,
+        rows: &Bound<'_, PyAny>,
+        numa_topology: Option<&Bound<'_, PyAny>>,
+        pool_keys: Option<&Bound<'_, PyAny>>,
+        allow_missing_parents: Option<&Bound<'_, PyAny>>,
+        options: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let py = specs.py();
+        let options = self::options(py, numa_topology, pool_keys, allow_missing_parents, options)?;
+        let rows = convert::document(rows, "rows")?;
+        let specs = specs_or_rules(specs, None)?;
+        call(py, || engine::Tracker::load(specs, options, rows)).map(Tracker::own)
+    }
+
+    /// Takes over what the host has now: all its functions, assignable or not, as ``discover`` lists them.
+    ///
+    /// Returns which devices were added, updated and removed, and which held ones wait until they are freed.
+    fn sync<'py>(&self, devices: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let listed = convert::document(devices, "devices")?;
+        answer(devices.py(), || self.0.write(|tracker| tracker.sync(listed)))
+    }
+
+    /// Replaces the rule set; with ``dry_run`` only says what that would change.
+    ///
+    /// ``specs`` is a ``DeviceSpecs``, or rules that are read with ``report_in_placement`` as that class reads them.
+    #[pyo3(signature = (specs, dry_run=None, *, report_in_placement=None))]
+    fn replace_specs<'py>(
+        &self,
+        specs: &Bound<'py, PyAny>,
+        dry_run: Option<&Bound<'py, PyAny>>,
+        report_in_placement: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = specs.py();
+        let specs = specs_or_rules(specs, report_in_placement)?;
+        let dry_run = convert::flag(dry_run, "dry_run")?;
+        answer(py, || self.0.write(|tracker| tracker.replace_specs(specs, dry_run)))
+    }
+
+    /// The rule set.
+    #[getter]
+    fn specs(&self, py: Python<'_>) -> PyResult<DeviceSpecs> {
+        call(py, || self.0.read(|tracker| Ok(tracker.specs().clone()))).map(DeviceSpecs)
+    }
+
+    /// The free devices, pooled, as they are now; a copy that later calls do not change.
+    #[getter]
+    fn pools(&self, py: Python<'_>) -> PyResult<Pools> {
+        call(py, || self.0.read(|tracker| Ok(tracker.pools().clone()))).map(|pools| Pools(Shared::new(pools)))
+    }
+
+    /// Groups and counts the assignable devices, free or held, by any field, tag or extra info.
+    fn group_by<'py>(&self, keys: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let names: Vec<String> = convert::value(keys, "keys")?;
+        answer(keys.py(), || self.0.read(|tracker| Ok(tracker.group_by(&names))))
+    }
+
+    /// The assignable devices, ordered by address.
+    #[getter]
+    fn devices<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        answer(py, || self.0.read(|tracker| Ok(tracker.devices())))
+    }
+
+    /// Why the device of that address is or is not assignable; raises ``UnknownDeviceError``.
+    fn explain<'py>(&self, address: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let parsed = convert::address(address, "address")?;
+        answer(address.py(), || self.0.read(|tracker| tracker.explain(parsed)))
+    }
+
+    /// Whether and how a workload fits, without claiming anything; takes a ``Workload``, or its arguments.
+    #[pyo3(signature = (requests, numa_cells=None, provider_mapping=None, strategy=None, budget=None))]
+    fn fit<'py>(
+        &self,
+        requests: &Bound<'py, PyAny>,
+        numa_cells: Field<'_, 'py>,
+        provider_mapping: Field<'_, 'py>,
+        strategy: Field<'_, 'py>,
+        budget: Field<'_, 'py>,
+    ) -> PyResult<Fit> {
+        let workload = workload(requests, numa_cells, provider_mapping, strategy, budget)?;
+        call(requests.py(), || self.0.read(|tracker| tracker.fit(&workload))).map(Fit)
+    }
+
+    /// Claims devices for ``owner``: all that the workload asks for, or none.
+    ///
+    /// Takes a ``Workload``, or its arguments. A workload that does not fit is an answer, not an exception.
+    #[pyo3(signature = (owner, requests, numa_cells=None, provider_mapping=None, strategy=None, budget=None))]
+    fn claim<'py>(
+        &self,
+        owner: &Bound<'py, PyAny>,
+        requests: &Bound<'py, PyAny>,
+        numa_cells: Field<'_, 'py>,
+        provider_mapping: Field<'_, 'py>,
+        strategy: Field<'_, 'py>,
+        budget: Field<'_, 'py>,
+    ) -> PyResult<Fit> {
+        let owner = convert::text(owner, "owner")?;
+        let workload = workload(requests, numa_cells, provider_mapping, strategy, budget)?;
+        call(requests.py(), || self.0.write(|tracker| tracker.claim(&owner, &workload))).map(Fit)
+    }
+
+    /// Turns the owner's claims into allocations and returns the addresses, in order.
+    ///
+    /// Raises ``UnknownOwnerError`` when the owner has none.
+    fn allocate<'py>(&self, owner: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let name = convert::text(owner, "owner")?;
+        answer(owner.py(), || self.0.write(|tracker| tracker.allocate(&name)))
+    }
+
+    /// Frees the owner's devices and returns their addresses, in order; empty if it holds none.
+    ///
+    /// ``scope`` is ``all``, ``claims`` or ``allocations``.
+    #[pyo3(signature = (owner, scope=None))]
+    fn free<'py>(
+        &self,
+        owner: &Bound<'py, PyAny>,
+        scope: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let name = convert::text(owner, "owner")?;
+        let scope: Option<engine::FreeScope> =
+            scope.map(|scope| convert::value(scope, "scope")).transpose()?;
+        answer(owner.py(), || self.0.write(|tracker| Ok(tracker.free(&name, scope.unwrap_or_default()))))
+    }
+
+    /// Frees one device of the owner; raises ``UnknownDeviceError`` or ``WrongOwnerError``.
+    fn free_device(&self, owner: &Bound<'_, PyAny>, address: &Bound<'_, PyAny>) -> PyResult<()> {
+        let name = convert::text(owner, "owner")?;
+        let address = convert::address(address, "address")?;
+        call(owner.py(), || self.0.write(|tracker| tracker.free_device(&name, address)))
+    }
+
+    /// Frees the devices of all owners that are not among ``owners``, and returns their addresses, in order.
+    fn retain_owners<'py>(&self, owners: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let names: Vec<String> = convert::value(owners, "owners")?;
+        answer(owners.py(), || self.0.write(|tracker| Ok(tracker.retain_owners(&names))))
+    }
+
+    /// The held devices that all the arguments given select, in the order in which they were claimed, with the facts
+    /// by which a network service configures them. ``query`` is the three as one document instead.
+    #[pyo3(signature = (owner=None, request_id=None, requester_id=None, *, query=None))]
+    fn bindings<'py>(
+        &self,
+        py: Python<'py>,
+        owner: Option<&Bound<'py, PyAny>>,
+        request_id: Option<&Bound<'py, PyAny>>,
+        requester_id: Option<&Bound<'py, PyAny>>,
+        query: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let fields = [("owner", owner), ("request_id", request_id), ("requester_id", requester_id)];
+        let query: engine::BindingQuery = convert::whole_or_fields(py, query, &fields, "query")?;
+        answer(py, || self.0.read(|tracker| Ok(tracker.bindings(&query))))
+    }
+
+    /// What must be written to the caller's database now, ordered by address.
+    fn changes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        answer(py, || self.0.read(|tracker| Ok(tracker.changes())))
+    }
+
+    /// Notes that these changes have been written; None means all that there are now.
+    #[pyo3(signature = (changes=None))]
+    fn written(&self, py: Python<'_>, changes: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let given: Option<Vec<engine::Change>> =
+            changes.map(|changes| convert::document(changes, "changes")).transpose()?;
+        call(py, || {
+            self.0.write(|tracker| {
+                let changes = given.unwrap_or_else(|| tracker.changes());
+                tracker.written(&changes)
+            })
+        })
+    }
+
+    /// A number that grows with every call that changed anything.
+    #[getter]
+    fn version(&self, py: Python<'_>) -> PyResult<u64> {
+        call(py, || self.0.read(|tracker| Ok(tracker.version())))
+    }
+
+    /// The whole state as versioned, checksummed bytes.
+    fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let bytes = call(py, || self.0.read(|tracker| Ok(tracker.snapshot())))?;
+        Ok(PyBytes::new(py, &bytes))
+    }
+
+    /// The whole state as JSON text.
+    fn snapshot_json(&self, py: Python<'_>) -> PyResult<String> {
+        call(py, || self.0.read(|tracker| Ok(tracker.snapshot_json())))
+    }
+
+    /// The state that ``snapshot`` wrote; raises ``InvalidSnapshotError`` or ``UnsupportedVersionError``.
+    #[staticmethod]
+    fn from_snapshot(snapshot: &Bound<'_, PyBytes>) -> PyResult<Self> {
+        let bytes = PyBackedBytes::from(snapshot.clone());
+        call(snapshot.py(), || engine::Tracker::from_snapshot(&bytes)).map(Tracker::own)
+    }
+
+    /// The state that ``snapshot_json`` wrote; raises ``InvalidSnapshotError`` or ``UnsupportedVersionError``.
+    #[staticmethod]
+    fn from_snapshot_json(text: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let json = convert::text(text, "text")?;
+        call(text.py(), || engine::Tracker::from_snapshot_json(&json)).map(Tracker::own)
+    }
+
+    fn __eq__(&self, other: &Bound<'_, Self>) -> PyResult<bool> {
+        let that = other.get();
+        call(other.py(), || {
+            let that = that.0.read(|tracker| Ok(tracker.snapshot()))?;
+            self.0.read(|tracker| Ok(tracker.snapshot() == that))
+        })
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let (devices, free, version) = call(py, || {
+            self.0.read(|tracker| Ok((tracker.devices().len(), tracker.pools().free(), tracker.version())))
+        })?;
+        Ok(format!("<slotwise.Tracker: {devices} devices, {free} free, version {version}>"))
+    }
+
+    fn __copy__(&self, py: Python<'_>) -> PyResult<Self> {
+        call(py, || self.0.copy()).map(Tracker::own)
+    }
+
+    fn __deepcopy__(&self, memo: &Bound<'_, PyAny>) -> PyResult<Self> {
+        self.__copy__(memo.py())
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
+        Ok((py.get_type::<Self>().getattr("from_snapshot")?, (self.snapshot(py)?,)))
+    }
+}

@@ -1,0 +1,331 @@
+"""The documents that slotwise takes and gives, as types.
+
+They are plain dicts with text keys; nothing here exists at run time but the names. PCI addresses are texts such as
+``0000:3b:00.1``. Where a document is taken, keys of a ``…Input`` type that are not required may be left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypedDict, Union
+
+DeviceType = Literal["type-PCI", "type-PF", "type-VF", "vdpa"]
+"""What a function is to SR-IOV."""
+
+DeviceStatus = Literal["available", "claimed", "allocated", "unclaimable", "unavailable"]
+"""Where a device is in its life."""
+
+NumaPolicyName = Literal["required", "preferred", "legacy", "socket"]
+"""How near to the guest's NUMA cells a device must be."""
+
+StrategyName = Literal["exact", "nova"]
+"""How an answer is found."""
+
+SourceName = Literal["flavor", "neutron_port"]
+"""Where a request comes from."""
+
+FreeScopeName = Literal["all", "claims", "allocations"]
+"""Which of an owner's devices to free."""
+
+Outcome = Literal["fits", "no_fit", "undecided"]
+"""The three outcomes of a fit, which are never mixed up."""
+
+ExtraInfo = dict[str, Union[str, None]]
+"""Facts or tags of a device, each a text or None."""
+
+JsonText = Union[str, bytes]
+"""The JSON text of a document, in place of the document; ``bytes`` are UTF-8."""
+
+
+class _NumaCellRequired(TypedDict):
+    id: int
+
+
+class NumaCell(_NumaCellRequired, total=False):
+    """One NUMA cell of a host: the node's number, and the socket it is on (None when unknown)."""
+
+    socket: int | None
+
+
+class NumaTopology(TypedDict):
+    """The NUMA cells of a host."""
+
+    cells: list[NumaCell]
+
+
+# The field ``class`` is a word of Python's own, so that only the functional form can declare it.
+_DeviceClass = TypedDict("_DeviceClass", {"class": Union[str, None]})
+
+
+class Device(_DeviceClass):
+    """One PCI function, as the host reports it; ``class`` is six hexadecimal digits, or None when unknown."""
+
+    address: str
+    vendor_id: str
+    product_id: str
+    dev_type: DeviceType
+    numa_node: int | None
+    parent_addr: str | None
+    extra_info: ExtraInfo
+
+
+class TrackedDevice(Device):
+    """A device as a tracker knows it; also the form of a database row that ``Tracker.load`` takes."""
+
+    status: DeviceStatus
+    owner: str | None
+    request_id: str | None
+    requester_id: str | None
+
+
+DeviceInput = Union[Device, Mapping[str, Any]]
+"""A device to be read; any key that is not a field of ``Device`` is kept as extra info."""
+
+Rule = Mapping[str, Any]
+"""One rule, as in Nova's ``[pci]device_spec``."""
+
+AliasLine = Mapping[str, Any]
+"""One alias line, as in Nova's ``[pci]alias``."""
+
+
+class RuleVerdict(TypedDict):
+    """What one rule says about one device: whether it matches, and if not why."""
+
+    rule: int
+    matches: bool
+    reason: str | None
+
+
+class Explanation(TypedDict):
+    """What a rule set says about one device, with every rule up to the one that matches."""
+
+    assignable: bool
+    rule: int | None
+    tags: ExtraInfo
+    rules: list[RuleVerdict]
+
+
+class Alias(TypedDict):
+    """A name for a kind of device: it matches when one of the alternatives does."""
+
+    name: str
+    numa_policy: NumaPolicyName
+    alternatives: list[ExtraInfo]
+
+
+class RequestDict(TypedDict):
+    """A count of devices, as ``Request.to_dict`` gives it."""
+
+    request_id: str | None
+    requester_id: str | None
+    alias_name: str | None
+    count: int
+    alternatives: list[ExtraInfo]
+    numa_policy: NumaPolicyName | None
+    source: SourceName
+
+
+class WorkloadDict(TypedDict):
+    """Everything one workload asks of one host, as ``Workload.to_dict`` gives it."""
+
+    requests: list[RequestDict]
+    numa_cells: list[int] | None
+    provider_mapping: dict[str, list[str]] | None
+    strategy: StrategyName
+    budget: int | None
+
+
+class _PoolRequired(TypedDict):
+    vendor_id: str
+    product_id: str
+    numa_node: int | None
+    tags: ExtraInfo
+    count: int
+
+
+class Pool(_PoolRequired, total=False):
+    """Free devices of one host that are interchangeable; ``devices`` where they are known."""
+
+    devices: list[str]
+
+
+class Group(TypedDict):
+    """Devices that have the same values under the keys they were grouped by."""
+
+    values: ExtraInfo
+    total: int
+    free: int
+    devices: list[str]
+
+
+class Pick(TypedDict):
+    """A number of devices from one pool, counted from 0 in the stable order."""
+
+    pool: int
+    count: int
+
+
+class RequestAssignment(TypedDict):
+    """What serves one request; ``devices`` is empty where the pools have counts only."""
+
+    request_id: str | None
+    picks: list[Pick]
+    devices: list[str]
+
+
+class Assignment(TypedDict):
+    """What serves each request, in the order of the requests."""
+
+    requests: list[RequestAssignment]
+
+
+class StepReport(TypedDict):
+    """One step of the filter chain: how many devices it dropped, and how many were left."""
+
+    step: Literal[
+        "attributes", "physical_functions", "vdpa", "remote_managed", "live_migratable", "placement", "numa"
+    ]
+    dropped: int
+    left: int
+
+
+class RequestReport(TypedDict):
+    """How one request narrowed the host's free devices down."""
+
+    request: int
+    request_id: str | None
+    wanted: int
+    free: int
+    steps: list[StepReport]
+
+
+class Fits(TypedDict):
+    """The answer *fits*."""
+
+    outcome: Literal["fits"]
+    requests: list[RequestAssignment]
+
+
+class NoFit(TypedDict):
+    """The answer *no fit*: a smallest set of requests that cannot be served together, and what they lack."""
+
+    outcome: Literal["no_fit"]
+    message: str
+    conflict: list[int]
+    needed: int
+    usable: int
+    requests: list[RequestReport]
+
+
+class Undecided(TypedDict):
+    """The answer *undecided*: the search budget ran out."""
+
+    outcome: Literal["undecided"]
+    message: str
+    budget: int
+
+
+FitDict = Union[Fits, NoFit, Undecided]
+"""The answer of a fit or a claim, as ``Fit.to_dict`` gives it."""
+
+
+class Deferred(TypedDict):
+    """A held device whose change or removal waits until it is freed."""
+
+    address: str
+    owner: str
+    change: Literal["update", "remove"]
+
+
+class SyncReport(TypedDict):
+    """What a sync did."""
+
+    added: list[str]
+    updated: list[str]
+    removed: list[str]
+    deferred: list[Deferred]
+
+
+class Retagged(TypedDict):
+    """A device that gets other tags."""
+
+    address: str
+    old: ExtraInfo
+    new: ExtraInfo
+
+
+class SpecsDiff(TypedDict):
+    """What another rule set changes."""
+
+    added: list[str]
+    retagged: list[Retagged]
+    removed: list[str]
+    held: list[Deferred]
+
+
+class Binding(TypedDict):
+    """A held device, and the facts by which a network service configures it."""
+
+    owner: str
+    request_id: str | None
+    requester_id: str | None
+    status: DeviceStatus
+    pci_slot: str
+    pci_vendor_info: str
+    physical_network: str | None
+    vf_num: int | None
+    pf_mac_address: str | None
+    card_serial_number: str | None
+    switch_port: str | None
+    extra_info: ExtraInfo
+
+
+class FieldChange(TypedDict):
+    """The old and the new text of a field."""
+
+    old: str | None
+    new: str | None
+
+
+class Change(TypedDict):
+    """One persisted difference of one device: what to do with its row, and the fields that differ."""
+
+    address: str
+    action: Literal["insert", "update", "delete"]
+    fields: dict[str, FieldChange]
+
+
+class TrackerOptions(TypedDict, total=False):
+    """How a tracker works; the arguments of ``Tracker``."""
+
+    numa_topology: NumaTopology | None
+    pool_keys: Sequence[str]
+    allow_missing_parents: bool
+
+
+class BindingQuery(TypedDict, total=False):
+    """Which held devices to list; the arguments of ``Tracker.bindings``."""
+
+    owner: str | None
+    request_id: str | None
+    requester_id: str | None
+
+
+class ErrorPlace(TypedDict, total=False):
+    """Where in the input an error lies."""
+
+    path: str
+    line: int
+    column: int
+
+
+class _ErrorDictRequired(TypedDict):
+    kind: str
+    message: str
+    place: ErrorPlace
+
+
+class ErrorDict(_ErrorDictRequired, total=False):
+    """An error, as ``SlotwiseError.to_dict`` gives it."""
+
+    help: str
