@@ -136,7 +136,9 @@ impl Aliases {
             .map_err(|error| error.inside("flavor"))?;
         items
             .enumerate()
-            .map(|(i, item)| self.request(item, numa_policy).map_err(|error| error.inside(format!("flavor[{i}]"))))
+            .map(|(i, item)| {
+                self.request(item, numa_policy).map_err(|error| error.inside(format!("flavor[{i}]")))
+            })
             .collect()
     }
 
@@ -147,7 +149,9 @@ impl Aliases {
         for alias in &self.aliases {
             let name = clip(&alias.name);
             if let Some(separator) = alias.name.chars().find(|c| matches!(c, ':' | ',')) {
-                found.push(format!("alias {name}: no flavor can ask for it, because its name contains {separator}"));
+                found.push(format!(
+                    "alias {name}: no flavor can ask for it, because its name contains {separator}"
+                ));
             }
             for key in ["resource_class", "traits"] {
                 if !self.pci_in_placement && alias.alternatives.iter().any(|line| line.get(key).is_some()) {
@@ -166,7 +170,8 @@ impl Aliases {
             return Err(invalid("an item is empty".to_owned()));
         }
         let malformed = || invalid(format!("{:?} is not a name and a count", clip(item.trim())));
-        let (name, count) = item.split_once(':').filter(|(_, count)| !count.contains(':')).ok_or_else(malformed)?;
+        let (name, count) =
+            item.split_once(':').filter(|(_, count)| !count.contains(':')).ok_or_else(malformed)?;
         let (name, count) = (name.trim(), count.trim());
         if count.is_empty() || !count.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(invalid(format!("{:?} is not a count", clip(count))));
@@ -256,12 +261,16 @@ impl Builder {
         };
         let alias = &mut self.aliases[position];
         let contradiction = |key: &str, what: &str| {
-            Error::new(ErrorKind::InvalidAlias, format!("alias {:?} has another {what} in an earlier line", line.name))
-                .with_help("give all lines of one name the same, or choose another name")
-                .inside(key)
+            Error::new(
+                ErrorKind::InvalidAlias,
+                format!("alias {:?} has another {what} in an earlier line", line.name),
+            )
+            .with_help("give all lines of one name the same, or choose another name")
+            .inside(key)
         };
         if self.pci_in_placement {
-            let message = format!("alias {:?} has a second line while pci_in_placement is on", clip(&line.name));
+            let message =
+                format!("alias {:?} has a second line while pci_in_placement is on", clip(&line.name));
             return Err(Error::new(ErrorKind::InvalidAlias, message)
                 .with_help("give the device specs of all its devices one resource_class, and ask for that")
                 .inside("name"));
@@ -269,7 +278,9 @@ impl Builder {
         if alias.numa_policy != line.numa_policy {
             return Err(contradiction("numa_policy", "NUMA policy"));
         }
-        let dev_type = |alias: &Alias| alias.alternatives.first().and_then(|line| line.text("dev_type")).map(str::to_owned);
+        let dev_type = |alias: &Alias| {
+            alias.alternatives.first().and_then(|line| line.text("dev_type")).map(str::to_owned)
+        };
         if dev_type(alias) != dev_type(&line) {
             return Err(contradiction("device_type", "device type"));
         }
@@ -312,7 +323,11 @@ fn parse_line(fields: &Map<String, Value>, pci_in_placement: bool) -> Result<Ali
         match key.as_str() {
             "name" => match text.trim() {
                 trimmed if (1..=256).contains(&trimmed.chars().count()) => name = Some(trimmed.to_owned()),
-                _ => return Err(invalid("the name is empty or too long", "give 1 to 256 characters").inside(key)),
+                _ => {
+                    return Err(
+                        invalid("the name is empty or too long", "give 1 to 256 characters").inside(key)
+                    );
+                }
             },
             "vendor_id" | "product_id" => {
                 if text.len() != 4 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -378,5 +393,6 @@ fn invalid(message: &str, help: &str) -> Error {
 
 fn unknown_key(key: &str) -> Error {
     let key = clip(key);
-    invalid(&format!("an alias has no key {key:?}"), &format!("write one of: {}", KEYS.join(", "))).inside(key)
+    invalid(&format!("an alias has no key {key:?}"), &format!("write one of: {}", KEYS.join(", ")))
+        .inside(key)
 }

@@ -89,9 +89,15 @@ impl Config {
         }
         for alias in self.aliases.list() {
             for line in &alias.alternatives {
-                let (Some(vendor), Some(product)) = (line.text("vendor_id"), line.text("product_id")) else { continue };
-                let pairs =
-                    [(Some(vendor), Some(product)), (Some(vendor), None), (None, Some(product)), (None, None)];
+                let (Some(vendor), Some(product)) = (line.text("vendor_id"), line.text("product_id")) else {
+                    continue;
+                };
+                let pairs = [
+                    (Some(vendor), Some(product)),
+                    (Some(vendor), None),
+                    (None, Some(product)),
+                    (None, None),
+                ];
                 if !pairs.iter().any(|pair| ids.contains(pair)) {
                     found.push(format!(
                         "alias {}: no device_spec hands out devices {vendor}:{product}, which it asks for",
@@ -177,7 +183,12 @@ struct KnownOption {
 }
 
 impl KnownOption {
-    const fn new(meaning: Meaning, section: &'static str, key: &'static str, instead: Option<&'static str>) -> Self {
+    const fn new(
+        meaning: Meaning,
+        section: &'static str,
+        key: &'static str,
+        instead: Option<&'static str>,
+    ) -> Self {
         KnownOption { meaning, section, key, instead }
     }
 
@@ -215,7 +226,8 @@ fn parse_boolean(text: &str) -> Result<bool> {
 fn substituted(text: &str) -> Option<&str> {
     text.match_indices('$').find_map(|(i, _)| {
         let rest = &text[i + 1..];
-        let name = |text: &str| text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
+        let name =
+            |text: &str| text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
         let starts_name = |text: &str| text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
         if text[..i].ends_with('\\') {
             return Some(&text[i - 1..i + 1]);

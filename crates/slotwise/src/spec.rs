@@ -173,12 +173,16 @@ impl DeviceSpecs {
             let message = format!("{} pins are given for {} rules", pins.len(), self.rules.len());
             return Err(Error::new(ErrorKind::InvalidSnapshot, message).inside("pins"));
         }
-        let misplaced = self.rules.iter().zip(&pins).position(|(rule, pin)| {
-            pin.is_some() && !matches!(rule.location, Location::Devname(_))
-        });
+        let misplaced = self
+            .rules
+            .iter()
+            .zip(&pins)
+            .position(|(rule, pin)| pin.is_some() && !matches!(rule.location, Location::Devname(_)));
         match misplaced {
-            Some(i) => Err(Error::new(ErrorKind::InvalidSnapshot, format!("rule {i} has a pin but no devname"))
-                .inside(format!("pins[{i}]"))),
+            Some(i) => {
+                Err(Error::new(ErrorKind::InvalidSnapshot, format!("rule {i} has a pin but no devname"))
+                    .inside(format!("pins[{i}]")))
+            }
             None => Ok(DeviceSpecs { pins: pins.into(), ..self }),
         }
     }
@@ -246,8 +250,11 @@ impl DeviceSpecs {
         if remote().next().is_none() {
             return Ok(());
         }
-        let pfs: HashMap<PciAddress, &Device> =
-            host.iter().filter(|device| device.dev_type == DeviceType::Pf).map(|pf| (pf.address, pf)).collect();
+        let pfs: HashMap<PciAddress, &Device> = host
+            .iter()
+            .filter(|device| device.dev_type == DeviceType::Pf)
+            .map(|pf| (pf.address, pf))
+            .collect();
         for (i, rule, address) in remote() {
             if let Some(pf) = pfs.get(&address) {
                 rule.check_vf_ids(pf).map_err(|error| error.inside(format!("device_spec[{i}]")))?;
@@ -407,7 +414,8 @@ impl Rule {
         if let Some(id) = self.vendor_id.as_deref().filter(|id| !id.eq_ignore_ascii_case(&device.vendor_id)) {
             return Err(Mismatch::Vendor(id));
         }
-        if let Some(id) = self.product_id.as_deref().filter(|id| !id.eq_ignore_ascii_case(&device.product_id)) {
+        if let Some(id) = self.product_id.as_deref().filter(|id| !id.eq_ignore_ascii_case(&device.product_id))
+        {
             return Err(Mismatch::Product(id));
         }
         self.location.check(pin, device).map_err(Mismatch::Location)?;
@@ -421,8 +429,10 @@ impl Rule {
 
     /// Checks the ids of a remote-managed rule that names this physical function.
     fn check_vf_ids(&self, pf: &Device) -> Result<()> {
-        let allows = |own: &Option<String>, id: &str| own.as_ref().is_none_or(|own| own.eq_ignore_ascii_case(id));
-        let vf_product = pf.extra_info.text("sriov_vf_device").and_then(parse_number).map(|id| format!("{id:04x}"));
+        let allows =
+            |own: &Option<String>, id: &str| own.as_ref().is_none_or(|own| own.eq_ignore_ascii_case(id));
+        let vf_product =
+            pf.extra_info.text("sriov_vf_device").and_then(parse_number).map(|id| format!("{id:04x}"));
         let vendor_fits = allows(&self.vendor_id, &pf.vendor_id);
         let selects_vfs = self.product_id.is_some() && self.product_id == vf_product;
         if vendor_fits && selects_vfs {
@@ -441,11 +451,15 @@ impl Rule {
                     "the ids are not those of the VFs of {}, which are {}:{vf_product}",
                     pf.address, pf.vendor_id
                 );
-                Err(Error::new(ErrorKind::InvalidSpec, message).with_help("give the ids of the VFs").inside(key))
+                Err(Error::new(ErrorKind::InvalidSpec, message)
+                    .with_help("give the ids of the VFs")
+                    .inside(key))
             }
             None if !vendor_fits => {
                 let message = format!("the vendor of the VFs of {} is {}", pf.address, pf.vendor_id);
-                Err(Error::new(ErrorKind::InvalidSpec, message).with_help("give that vendor_id").inside("vendor_id"))
+                Err(Error::new(ErrorKind::InvalidSpec, message)
+                    .with_help("give that vendor_id")
+                    .inside("vendor_id"))
             }
             // The host does not tell the VFs' product id: it is unknown whether the rule's is right.
             None => Ok(()),
@@ -492,7 +506,9 @@ fn parse_tags(fields: &Map<String, Value>, report_in_placement: bool) -> Result<
     for (key, value) in fields {
         if DEVICE_FIELDS.contains(&key.as_str()) {
             let message = format!("a tag may not be called {key}, which is a fact about the device itself");
-            return Err(Error::new(ErrorKind::InvalidSpec, message).with_help("give the tag another name").inside(key));
+            return Err(Error::new(ErrorKind::InvalidSpec, message)
+                .with_help("give the tag another name")
+                .inside(key));
         }
         tags.insert_value(key.as_str(), value)?;
     }
@@ -503,9 +519,12 @@ fn parse_tags(fields: &Map<String, Value>, report_in_placement: bool) -> Result<
         }
     }
     if tags.text("one_time_use") == Some("true") && !report_in_placement {
-        return Err(Error::new(ErrorKind::InvalidSpec, "one_time_use needs devices to be reported to Placement")
-            .with_help("set report_in_placement")
-            .inside("one_time_use"));
+        return Err(Error::new(
+            ErrorKind::InvalidSpec,
+            "one_time_use needs devices to be reported to Placement",
+        )
+        .with_help("set report_in_placement")
+        .inside("one_time_use"));
     }
     Ok(tags)
 }

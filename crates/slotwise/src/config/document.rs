@@ -34,7 +34,8 @@ impl<'a> Entry<'a> {
     /// [`ErrorKind::LimitExceeded`]; all with line and column.
     pub(crate) fn objects(&self, kind: ErrorKind, list_allowed: bool) -> Result<Vec<Object<'a>>> {
         limits::check("document size in bytes", self.text.len(), limits::MAX_DOCUMENT_BYTES)?;
-        let raw: &RawValue = serde_json::from_str(self.text).map_err(|error| self.syntax(self.text, &error))?;
+        let raw: &RawValue =
+            serde_json::from_str(self.text).map_err(|error| self.syntax(self.text, &error))?;
         let items = match raw.get().as_bytes().first() {
             Some(b'[') if list_allowed => {
                 let items: Items<'a> =
@@ -48,7 +49,8 @@ impl<'a> Entry<'a> {
             .map(|item| match item.get().as_bytes().first() {
                 Some(b'{') => Ok(Object { entry: *self, text: item.get() }),
                 _ => {
-                    let expected = if list_allowed { "a JSON object or a list of them" } else { "a JSON object" };
+                    let expected =
+                        if list_allowed { "a JSON object or a list of them" } else { "a JSON object" };
                     let found = crate::address::clip(item.get());
                     Err(self.at(item.get(), Error::new(kind, format!("{found} is not {expected}"))))
                 }
@@ -157,7 +159,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
                 let mut fields = Vec::new();
                 while let Some(field) = map.next_entry::<String, &'de RawValue>()? {
                     if fields.len() == MAX_KEYS {
-                        return Err(A::Error::custom(format!("{OVER_LIMIT}an object has over {MAX_KEYS} keys")));
+                        return Err(A::Error::custom(format!(
+                            "{OVER_LIMIT}an object has over {MAX_KEYS} keys"
+                        )));
                     }
                     fields.push(field);
                 }

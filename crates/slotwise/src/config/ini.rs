@@ -52,14 +52,20 @@ pub(super) fn parse<'a>(text: &'a str, wanted: impl Fn(&str, &str) -> bool) -> R
                 Some(open) => open.end = start + line.len(),
                 None => {
                     let help = "take the indentation off, or put the line directly below the assignment it continues";
-                    return Err(invalid(start, "nothing comes before this continuation line".to_owned(), help));
+                    return Err(invalid(
+                        start,
+                        "nothing comes before this continuation line".to_owned(),
+                        help,
+                    ));
                 }
             }
         } else {
             close(text, open.take(), &wanted, &mut found);
             match line.as_bytes().first() {
                 Some(b'[') => match line[1..].strip_suffix(']') {
-                    Some("") => return Err(invalid(start, "the section has no name".to_owned(), "write [pci]")),
+                    Some("") => {
+                        return Err(invalid(start, "the section has no name".to_owned(), "write [pci]"));
+                    }
                     Some(name) => section = Some(name),
                     None => {
                         let message = format!("the section {:?} does not end with ]", clip(line));
@@ -74,7 +80,11 @@ pub(super) fn parse<'a>(text: &'a str, wanted: impl Fn(&str, &str) -> bool) -> R
                     };
                     let key = line[..mark].trim_matches(is_space);
                     if key.is_empty() {
-                        return Err(invalid(start, "the assignment has no key".to_owned(), "write key = value"));
+                        return Err(invalid(
+                            start,
+                            "the assignment has no key".to_owned(),
+                            "write key = value",
+                        ));
                     }
                     let Some(section) = section else {
                         let message = format!("{:?} stands before any section", clip(key));
@@ -82,7 +92,8 @@ pub(super) fn parse<'a>(text: &'a str, wanted: impl Fn(&str, &str) -> bool) -> R
                     };
                     let value = line[mark + 1..].trim_matches(is_space);
                     // What is left of the line from the value on tells where the value starts.
-                    let value_start = start + line.len() - line[mark + 1..].trim_start_matches(is_space).len();
+                    let value_start =
+                        start + line.len() - line[mark + 1..].trim_start_matches(is_space).len();
                     let first_end = value_start + value.len();
                     open = Some(Open { section, key, start: value_start, first_end, end: first_end });
                 }
@@ -109,7 +120,9 @@ fn close<'a>(
     wanted: &impl Fn(&str, &str) -> bool,
     found: &mut Vec<Assignment<'a>>,
 ) {
-    let Some(Open { section, key, start, first_end, end }) = open.filter(|open| wanted(open.section, open.key)) else {
+    let Some(Open { section, key, start, first_end, end }) =
+        open.filter(|open| wanted(open.section, open.key))
+    else {
         return;
     };
     let first = &text[start..first_end];
@@ -166,10 +179,16 @@ mod tests {
     /// Each was tried with oslo.config 10.
     #[test]
     fn reads_what_oslo_config_reads() {
-        check("[pci]\na = b\nc: d=e\nf=g:h\n", &[("pci", "a", "b"), ("pci", "c", "d=e"), ("pci", "f", "g:h")]);
+        check(
+            "[pci]\na = b\nc: d=e\nf=g:h\n",
+            &[("pci", "a", "b"), ("pci", "c", "d=e"), ("pci", "f", "g:h")],
+        );
         check("[pci]\na = {\"b\":\n   1}\n", &[("pci", "a", "{\"b\":\n   1}")]);
         check("[pci]\n; c\n#d\na=b # no comment\n", &[("pci", "a", "b # no comment")]);
-        check("[pci]\na = \"b\"\nc = 'd\"\ne = \"\nf =\n", &[("pci", "a", "b"), ("pci", "c", "'d\""), ("pci", "e", ""), ("pci", "f", "")]);
+        check(
+            "[pci]\na = \"b\"\nc = 'd\"\ne = \"\nf =\n",
+            &[("pci", "a", "b"), ("pci", "c", "'d\""), ("pci", "e", ""), ("pci", "f", "")],
+        );
         check("[pci]\na = '{\"b\":\n 1}'\n", &[("pci", "a", "'{\"b\":\n 1}'")]);
         check("[pci]\na = '{'\n \"b\": 1}\n", &[("pci", "a", " { \n \"b\": 1}")]);
         check("[pci]\r\na = b\r\n c\r\n", &[("pci", "a", "b\r\n c")]);

@@ -73,7 +73,8 @@ impl<'a> File<'a> {
         match root.get(name) {
             None => Ok(None),
             Some(value) => value.get_ref().as_table().map(Some).ok_or_else(|| {
-                let error = Error::new(ErrorKind::InvalidConfig, format!("{name} is not a table")).inside(name);
+                let error =
+                    Error::new(ErrorKind::InvalidConfig, format!("{name} is not a table")).inside(name);
                 self.at(value.span().start, error.with_help(format!("write [{name}] above its keys")))
             }),
         }

@@ -74,7 +74,12 @@ impl Location {
     }
 
     /// Whether every device that is at `other` is here too. `false` where that cannot be told simply.
-    pub(super) fn covers(&self, pin: Option<PciAddress>, other: &Location, other_pin: Option<PciAddress>) -> bool {
+    pub(super) fn covers(
+        &self,
+        pin: Option<PciAddress>,
+        other: &Location,
+        other_pin: Option<PciAddress>,
+    ) -> bool {
         if let (Location::Devname(mine), Location::Devname(theirs)) = (self, other) {
             return mine == theirs;
         }
@@ -149,9 +154,17 @@ impl fmt::Display for Elsewhere<'_> {
             Elsewhere::Glob(glob) => write!(f, "is outside {glob}"),
             Elsewhere::Field(pattern, number) => {
                 let field = pattern.field;
-                write!(f, "{} {} does not match the pattern {}", field.name, field.text(*number), clip(&pattern.text))
+                write!(
+                    f,
+                    "{} {} does not match the pattern {}",
+                    field.name,
+                    field.text(*number),
+                    clip(&pattern.text)
+                )
             }
-            Elsewhere::Unpinned(name) => write!(f, "no function of this host had the netdev name {}", clip(name)),
+            Elsewhere::Unpinned(name) => {
+                write!(f, "no function of this host had the netdev name {}", clip(name))
+            }
             Elsewhere::Pinned(name, address) => {
                 write!(f, "is neither {address}, which had the netdev name {}, nor a VF of it", clip(name))
             }
@@ -174,7 +187,9 @@ impl AddressGlob {
     fn parse(text: &str) -> Result<Self> {
         let malformed = || {
             Error::new(ErrorKind::InvalidSpec, format!("{:?} is not an address with wildcards", clip(text)))
-                .with_help("write domain:bus:slot.function, each a hexadecimal number or *, such as *:0a:00.*")
+                .with_help(
+                    "write domain:bus:slot.function, each a hexadecimal number or *, such as *:0a:00.*",
+                )
         };
         let (front, function) = text.split_once('.').unwrap_or((text, ""));
         let mut parts = [""; 4];
@@ -197,9 +212,10 @@ impl AddressGlob {
                 digits => {
                     let value = parse_number(digits).ok_or_else(malformed)?;
                     check_range(FIELDS[i].name, value, maxima[i])
-                        .map_err(|error| Error::new(ErrorKind::InvalidSpec, error.message()).with_help(
-                            error.help().unwrap_or_default(),
-                        ))
+                        .map_err(|error| {
+                            Error::new(ErrorKind::InvalidSpec, error.message())
+                                .with_help(error.help().unwrap_or_default())
+                        })
                         .map(Some)?
                 }
             };
@@ -208,7 +224,10 @@ impl AddressGlob {
     }
 
     fn matches(&self, address: PciAddress) -> bool {
-        self.fields.iter().zip(numbers(address)).all(|(field, number)| field.is_none_or(|value| value == number))
+        self.fields
+            .iter()
+            .zip(numbers(address))
+            .all(|(field, number)| field.is_none_or(|value| value == number))
     }
 
     fn single(&self) -> Option<PciAddress> {

@@ -42,7 +42,10 @@ fn refused(entry: &str, path: &str, position: (u32, u32), message: &str) {
     assert_eq!(place.path, path, "{error}");
     assert_eq!((place.line, place.column), (Some(position.0), Some(position.1)), "{error}");
     let kind = error.kind();
-    assert!(matches!(kind, ErrorKind::InvalidSpec | ErrorKind::InvalidJson | ErrorKind::LimitExceeded), "{error}");
+    assert!(
+        matches!(kind, ErrorKind::InvalidSpec | ErrorKind::InvalidJson | ErrorKind::LimitExceeded),
+        "{error}"
+    );
 }
 
 #[test]
@@ -66,8 +69,16 @@ fn addresses() {
     check(json!({"address": null}), &nic(at), Ok(()));
     check(json!({"address": "*:0a:00.*"}), &nic(at), Err("address 0000:3b:00.1 is outside *:0a:00.*"));
     check(json!({"address": {"bus": "3[ab]", "function": "[0-2]"}}), &nic(at), Ok(()));
-    check(json!({"address": {"bus": "0[0-3]"}}), &nic("0:1f:0.0"), Err("bus 1f does not match the pattern 0[0-3]"));
-    check(json!({"address": {"domain": "0001"}}), &nic(at), Err("domain 0000 does not match the pattern 0001"));
+    check(
+        json!({"address": {"bus": "0[0-3]"}}),
+        &nic("0:1f:0.0"),
+        Err("bus 1f does not match the pattern 0[0-3]"),
+    );
+    check(
+        json!({"address": {"domain": "0001"}}),
+        &nic(at),
+        Err("domain 0000 does not match the pattern 0001"),
+    );
     check(json!({"address": {"domain": "1000."}}), &nic("10000:3b:00.1"), Ok(()));
     check(json!({"address": {}}), &nic(at), Ok(()));
 }
@@ -106,7 +117,9 @@ fn remote_managed_needs_a_serial_number() {
     let reason = "device 0000:3b:00.1 has no card serial number, which remote_managed needs";
     check(rule.clone(), &nic("0:3b:0.1"), Err(reason));
     let with = |capabilities: Value| {
-        device(json!({"address": "0:3b:0.1", "vendor_id": "15b3", "product_id": "1018", "capabilities": capabilities}))
+        device(
+            json!({"address": "0:3b:0.1", "vendor_id": "15b3", "product_id": "1018", "capabilities": capabilities}),
+        )
     };
     check(rule.clone(), &with(json!({"vpd": {"card_serial_number": ""}})), Err(reason));
     check(rule, &with(json!({"vpd": {"card_serial_number": "MT2042"}})), Ok(()));
@@ -120,7 +133,8 @@ fn devname_is_pinned_once() {
         device.extra_info.insert_value(key, &value).expect("within limits");
         device
     };
-    let open = specs(&[json!({"devname": "ens1f0"}), json!({"devname": "ens1f1"}), json!({"vendor_id": "15b3"})]);
+    let open =
+        specs(&[json!({"devname": "ens1f0"}), json!({"devname": "ens1f1"}), json!({"vendor_id": "15b3"})]);
     let reason = |specs: &DeviceSpecs, device: &Device| specs.explain(device).rules[0].reason.clone();
     assert_eq!(
         reason(&open, &nic("0:3b:0.0")).as_deref(),
@@ -134,7 +148,9 @@ fn devname_is_pinned_once() {
     assert_eq!(reason(&pinned, &vf("0:3c:0.2", "0:3b:0.0")), None);
     assert_eq!(
         reason(&pinned, &nic("0:3b:0.1")).as_deref(),
-        Some("address 0000:3b:00.1 is neither 0000:3b:00.0, which had the netdev name ens1f0, nor a VF of it")
+        Some(
+            "address 0000:3b:00.1 is neither 0000:3b:00.0, which had the netdev name ens1f0, nor a VF of it"
+        )
     );
     // The name moves on, the rule does not; the other name is found by its VF.
     let mut named_vf = vf("0:5e:2.1", "0:5e:0.0");
@@ -145,15 +161,20 @@ fn devname_is_pinned_once() {
     assert_eq!(again.pins(), [address("0:3b:0.0"), address("0:5e:0.0"), None]);
 
     assert_eq!(open.clone().with_pins(again.pins()).expect("as many as rules"), again);
-    assert_eq!(open.clone().with_pins(vec![None; 2]).expect_err("too few").kind(), ErrorKind::InvalidSnapshot);
+    assert_eq!(
+        open.clone().with_pins(vec![None; 2]).expect_err("too few").kind(),
+        ErrorKind::InvalidSnapshot
+    );
     let error = open.with_pins(vec![None, None, address("0:1:0.0")]).expect_err("no devname");
     assert_eq!(error.place().path, "pins[2]");
 }
 
 #[test]
 fn a_physical_function_cannot_be_managed_remotely() {
-    let pf = device(json!({"address": "0:82:0.0", "vendor_id": "15b3", "product_id": "a2d6", "dev_type": "type-PF",
-        "sriov_vf_device": "0x101e"}));
+    let pf = device(
+        json!({"address": "0:82:0.0", "vendor_id": "15b3", "product_id": "a2d6", "dev_type": "type-PF",
+        "sriov_vf_device": "0x101e"}),
+    );
     let mut silent = pf.clone();
     silent.extra_info.remove("sriov_vf_device");
     #[track_caller]
@@ -182,7 +203,8 @@ fn a_physical_function_cannot_be_managed_remotely() {
 
 #[test]
 fn tags_are_normalised() {
-    let specs = specs(&[json!({"managed": "NO", "live_migratable": true, "one_time_use": "1", "traits": "A,B",
+    let specs =
+        specs(&[json!({"managed": "NO", "live_migratable": true, "one_time_use": "1", "traits": "A,B",
         "resource_class": "PGPU", "remote_managed": "no"})]);
     let tags = &specs.rules[0].tags;
     for (key, text) in [
@@ -230,7 +252,12 @@ fn bad_rules_name_their_place() {
     refused(r#"[{}, {"vendor_id": "80867"}]"#, "device_spec[1].vendor_id", (1, 20), "over the maximum ffff");
     refused(r#"{"vendor_id": 8086}"#, "device_spec[0].vendor_id", (1, 15), "an id is a text");
     refused(r#"{"product_id": "8o86"}"#, "device_spec[0].product_id", (1, 16), "is not an id");
-    refused("{\n  \"address\": {\n    \"bus\": \"0[\"}}", "device_spec[0].address.bus", (3, 12), "does not compile");
+    refused(
+        "{\n  \"address\": {\n    \"bus\": \"0[\"}}",
+        "device_spec[0].address.bus",
+        (3, 12),
+        "does not compile",
+    );
     refused(r#"{"address": {"func": "1"}}"#, "device_spec[0].address.func", (1, 22), "no field");
     refused(r#"{"address": {"bus": 1}}"#, "device_spec[0].address.bus", (1, 21), "is a text");
     refused(r#"{"address": "0000:3b:20.0"}"#, "device_spec[0].address", (1, 13), "slot 20 is over");
@@ -241,7 +268,12 @@ fn bad_rules_name_their_place() {
     refused(r#"{"live_migratable": 2}"#, "device_spec[0].live_migratable", (1, 21), "is not a boolean");
     refused(r#"{"one_time_use": "yes"}"#, "device_spec[0].one_time_use", (1, 18), "reported to Placement");
     for key in DEVICE_FIELDS {
-        refused(&format!(r#"{{"{key}": "1"}}"#), &format!("device_spec[0].{key}"), (1, key.len() as u32 + 6), "tag");
+        refused(
+            &format!(r#"{{"{key}": "1"}}"#),
+            &format!("device_spec[0].{key}"),
+            (1, key.len() as u32 + 6),
+            "tag",
+        );
     }
     let long = "x".repeat(limits::MAX_TEXT_BYTES + 1);
     refused(&format!(r#"{{"rack": "{long}"}}"#), "device_spec[0].rack", (1, 10), "over the limit");
@@ -257,7 +289,8 @@ fn bad_rules_name_their_place() {
 
 #[track_caller]
 fn warned(rules: &[Value], expect: &[&str]) {
-    let found = DeviceSpecs::parse(&[Value::from(rules.to_vec()).to_string()], false).expect("good rules").warnings();
+    let found =
+        DeviceSpecs::parse(&[Value::from(rules.to_vec()).to_string()], false).expect("good rules").warnings();
     assert_eq!(found.len(), expect.len(), "{found:?}");
     for (found, expect) in found.iter().zip(expect) {
         assert!(found.contains(expect), "{found} lacks {expect}");
@@ -266,18 +299,33 @@ fn warned(rules: &[Value], expect: &[&str]) {
 
 #[test]
 fn warnings_point_at_what_was_probably_not_meant() {
-    warned(&[json!({"address": {"bus": "1"}})], &["device_spec[0].address.bus: the pattern 1 also matches 10"]);
-    warned(&[json!({"address": {"bus": "0A"}})], &["device_spec[0].address.bus: the pattern 0A does not match 0a"]);
+    warned(
+        &[json!({"address": {"bus": "1"}})],
+        &["device_spec[0].address.bus: the pattern 1 also matches 10"],
+    );
+    warned(
+        &[json!({"address": {"bus": "0A"}})],
+        &["device_spec[0].address.bus: the pattern 0A does not match 0a"],
+    );
     warned(&[json!({"address": {"slot": "2[0-9]"}})], &["slot: the pattern 2[0-9] matches no slot"]);
     warned(&[json!({"address": {"function": "8"}})], &["function: the pattern 8 matches no function"]);
     for fine in [".*", "", "0a", "0[0-9a-fA-F]", "1.", "1.*", "(?i)0A"] {
         let bus = if fine.is_empty() { ".." } else { fine };
-        warned(&[json!({"address": {"domain": ".*", "bus": bus, "slot": "0[1-2]", "function": "[2-7]"}})], &[]);
+        warned(
+            &[json!({"address": {"domain": ".*", "bus": bus, "slot": "0[1-2]", "function": "[2-7]"}})],
+            &[],
+        );
     }
     warned(&[json!({"address": {"domain": "10000"}})], &[]);
-    warned(&[json!({"device_type": "type-PF"})], &["device_spec[0].device_type: device_type selects no devices"]);
+    warned(
+        &[json!({"device_type": "type-PF"})],
+        &["device_spec[0].device_type: device_type selects no devices"],
+    );
     warned(&[json!({"resource_class": "X"})], &["report_in_placement is off"]);
-    warned(&[json!({}), json!({"vendor_id": "8086"})], &["device_spec[1]: the rule never matches, because device_spec[0]"]);
+    warned(
+        &[json!({}), json!({"vendor_id": "8086"})],
+        &["device_spec[1]: the rule never matches, because device_spec[0]"],
+    );
     warned(&[json!({"devname": "e"}), json!({"devname": "e"})], &["device_spec[1]: the rule never"]);
     warned(&[json!({"remote_managed": "true"}), json!({"vendor_id": "8086"})], &[]);
     warned(&[json!({"vendor_id": "8086"}), json!({})], &[]);

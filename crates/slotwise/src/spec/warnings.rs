@@ -25,20 +25,21 @@ const MISTAKEN_KEYS: &[(&str, &str)] = &[
 
 pub(super) fn warnings(specs: &DeviceSpecs) -> Vec<String> {
     let mut found = Vec::new();
-    let rules: Vec<(&Rule, Option<PciAddress>)> = specs.rules.iter().zip(specs.pins.iter().copied()).collect();
+    let rules: Vec<(&Rule, Option<PciAddress>)> =
+        specs.rules.iter().zip(specs.pins.iter().copied()).collect();
     for (i, (rule, pin)) in rules.iter().enumerate() {
         if let Location::Pattern(pattern) = &rule.location {
             found.extend(
-                pattern
-                    .fields
-                    .iter()
-                    .filter_map(|field| Some((field, of_pattern(field)?)))
-                    .map(|(field, warning)| format!("device_spec[{i}].address.{}: {warning}", field.field.name)),
+                pattern.fields.iter().filter_map(|field| Some((field, of_pattern(field)?))).map(
+                    |(field, warning)| format!("device_spec[{i}].address.{}: {warning}", field.field.name),
+                ),
             );
         }
         for (key, meant) in MISTAKEN_KEYS {
             if rule.tags.get(key).is_some() {
-                found.push(format!("device_spec[{i}].{key}: {key} selects no devices, it is an ordinary tag; {meant}"));
+                found.push(format!(
+                    "device_spec[{i}].{key}: {key} selects no devices, it is an ordinary tag; {meant}"
+                ));
             }
         }
         for key in ["resource_class", "traits"] {
@@ -48,7 +49,8 @@ pub(super) fn warnings(specs: &DeviceSpecs) -> Vec<String> {
             }
         }
         let earlier = rules.iter().take(i.min(MAX_COMPARED));
-        if let Some(j) = earlier.clone().position(|(other, other_pin)| covers(other, *other_pin, rule, *pin)) {
+        if let Some(j) = earlier.clone().position(|(other, other_pin)| covers(other, *other_pin, rule, *pin))
+        {
             found.push(format!(
                 "device_spec[{i}]: the rule never matches, because device_spec[{j}] matches the same devices first"
             ));
@@ -58,7 +60,12 @@ pub(super) fn warnings(specs: &DeviceSpecs) -> Vec<String> {
 }
 
 /// Whether `first` matches every device that `second` does.
-fn covers(first: &Rule, first_pin: Option<PciAddress>, second: &Rule, second_pin: Option<PciAddress>) -> bool {
+fn covers(
+    first: &Rule,
+    first_pin: Option<PciAddress>,
+    second: &Rule,
+    second_pin: Option<PciAddress>,
+) -> bool {
     let allows = |first: &Option<String>, second: &Option<String>| first.is_none() || first == second;
     allows(&first.vendor_id, &second.vendor_id)
         && allows(&first.product_id, &second.product_id)
@@ -78,7 +85,11 @@ fn of_pattern(pattern: &FieldPattern) -> Option<String> {
     }
     // Whether a domain above those that were tested matches is not known.
     if pattern.bits.is_empty() && field.name != "domain" {
-        return Some(format!("the pattern {text} matches no {}, which has the form {}", field.name, field.text(0)));
+        return Some(format!(
+            "the pattern {text} matches no {}, which has the form {}",
+            field.name,
+            field.text(0)
+        ));
     }
     let value = pattern.bits.first_not_in(&pattern.values(Variant::Whole)?)?;
     Some(format!(
