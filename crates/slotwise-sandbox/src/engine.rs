@@ -62,17 +62,14 @@ impl EngineComponent {
             .instantiate_pre(&component)
             .and_then(bindings::EnginePre::new)
             .map_err(|error| Error::MissingExport(reason(&error)))?;
-        let component = EngineComponent { runtime, code };
-        component.start().map_err(|error| match error {
-            // Every name is there, or `EnginePre::new` had said so; what is left are the types.
-            Error::Trap(reason)
-                if reason.contains("failed to convert") || reason.contains("type mismatch") =>
-            {
-                Error::WrongType(reason)
-            }
-            error => error,
-        })?;
-        Ok(component)
+        let mut store = runtime.store();
+        let running = runtime.begin(&mut store)?;
+        let instance = code.instance_pre().instantiate(&mut store);
+        drop(running);
+        let instance = instance.map_err(|error| Error::stopped(error, &runtime.limits))?;
+        // The names are all there; what this compares are the types.
+        bindings::Engine::new(&mut store, &instance).map_err(|error| Error::WrongType(reason(&error)))?;
+        Ok(EngineComponent { runtime, code })
     }
 
     /// Makes a fresh instance, which shares nothing with others but the code.
@@ -81,20 +78,16 @@ impl EngineComponent {
     ///
     /// What stopped it from starting within its limits.
     pub fn instantiate(&self) -> Result<EngineInstance> {
-        let (store, engine) = self.start()?;
+        let mut store = self.runtime.store();
+        let running = self.runtime.begin(&mut store)?;
+        let engine = self.code.instantiate(&mut store);
+        drop(running);
+        let engine = engine.map_err(|error| Error::stopped(error, &self.runtime.limits))?;
         Ok(EngineInstance {
             runtime: self.runtime.clone(),
             state: State::Live(Box::new(Live { store, engine })),
             dropped: Arc::default(),
         })
-    }
-
-    fn start(&self) -> Result<(Store<Meter>, bindings::Engine)> {
-        let mut store = self.runtime.store();
-        let running = self.runtime.begin(&mut store)?;
-        let engine = self.code.instantiate(&mut store);
-        drop(running);
-        Ok((store, engine.map_err(|error| Error::stopped(error, &self.runtime.limits))?))
     }
 }
 

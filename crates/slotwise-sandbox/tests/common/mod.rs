@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use slotwise_sandbox::{EngineComponent, Limits};
 
 /// The bytes of the engine component, which `cargo xtask wasm` builds.
-pub static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
+pub(crate) static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let path = path();
     std::fs::read(&path).unwrap_or_else(|error| {
         panic!("cannot read {}: {error}; run `cargo xtask wasm`, which builds it", path.display())
@@ -16,10 +16,10 @@ pub static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
 });
 
 /// The engine under its default limits.
-pub static ENGINE: LazyLock<EngineComponent> = LazyLock::new(|| load(Limits::default()));
+pub(crate) static ENGINE: LazyLock<EngineComponent> = LazyLock::new(|| load(Limits::default()));
 
 /// The engine under these limits.
-pub fn load(limits: Limits) -> EngineComponent {
+pub(crate) fn load(limits: Limits) -> EngineComponent {
     EngineComponent::from_bytes(&BYTES, limits)
         .unwrap_or_else(|error| panic!("the engine component: {error}"))
 }
