@@ -24,7 +24,9 @@ pub fn parse<T: DeserializeOwned>(text: &str, what: &str) -> Result<T> {
     let mut reader = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
-        let path = if path == "." { String::new() } else { path };
+        // A question mark stands for a key that was never read, because the text ends or breaks before it.
+        let path = path.strip_suffix(".?").unwrap_or(&path);
+        let path = if matches!(path, "." | "?") { String::new() } else { path.to_owned() };
         let source = error.into_inner();
         let (line, column) = (source.line(), source.column());
         let mut found = from_serde(&source.to_string());
