@@ -45,11 +45,13 @@ impl api::Guest for Engine {
             api::ConfigFormat::Toml => slotwise::ConfigFormat::Toml,
         };
         let config = slotwise::Config::parse(&text, format).map_err(error)?;
+        let warnings = config.warnings();
         Ok(api::Config {
             device_specs: specs(config.device_specs),
             aliases: aliases(config.aliases),
             report_in_placement: config.report_in_placement,
             pci_in_placement: config.pci_in_placement,
+            warnings,
         })
     }
 }
@@ -92,6 +94,10 @@ impl api::GuestAliases for Aliases {
 
     fn list(&self) -> String {
         json::to_string(self.0.borrow().list())
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.0.borrow().warnings()
     }
 
     fn requests(&self, flavor: String, policy: Option<api::NumaPolicy>) -> Result<String, api::Error> {
@@ -214,13 +220,13 @@ impl api::GuestTracker for Tracker {
         self.0.borrow_mut().allocate(&owner).map(|list| addresses(&list)).map_err(error)
     }
 
-    fn free(&self, owner: String, scope: api::FreeScope) -> Result<Vec<String>, api::Error> {
+    fn free(&self, owner: String, scope: api::FreeScope) -> Vec<String> {
         let scope = match scope {
             api::FreeScope::All => slotwise::FreeScope::All,
             api::FreeScope::Claims => slotwise::FreeScope::Claims,
             api::FreeScope::Allocations => slotwise::FreeScope::Allocations,
         };
-        self.0.borrow_mut().free(&owner, scope).map(|list| addresses(&list)).map_err(error)
+        addresses(&self.0.borrow_mut().free(&owner, scope))
     }
 
     fn free_device(&self, owner: String, address: String) -> Result<(), api::Error> {
@@ -275,7 +281,10 @@ fn document<T: Serialize>(answer: slotwise::Result<T>) -> Result<String, api::Er
     answer.map(|answer| json::to_string(&answer)).map_err(error)
 }
 
-fn optional<T: serde::de::DeserializeOwned>(text: Option<String>, what: &str) -> Result<Option<T>, api::Error> {
+fn optional<T: serde::de::DeserializeOwned>(
+    text: Option<String>,
+    what: &str,
+) -> Result<Option<T>, api::Error> {
     text.map(|text| json::parse(&text, what)).transpose().map_err(error)
 }
 
@@ -322,4 +331,5 @@ kinds! {
     UnknownAlias UnknownDevice UnknownOwner AlreadyExists InvalidState WrongOwner LimitExceeded Internal
 }
 
-const _: () = assert!(PAIRED == slotwise::ErrorKind::ALL.len(), "an error kind is missing here and in wit/engine.wit");
+const _: () =
+    assert!(PAIRED == slotwise::ErrorKind::ALL.len(), "an error kind is missing here and in wit/engine.wit");

@@ -224,6 +224,8 @@ pub struct Config {
     pub report_in_placement: bool,
     /// `[filter_scheduler]pci_in_placement`.
     pub pci_in_placement: bool,
+    /// What is allowed but probably not meant, one sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// An ordered set of operator rules, as [`slotwise::DeviceSpecs`], in an [`EngineInstance`].
@@ -274,6 +276,7 @@ impl Config {
             aliases: Aliases(instance.own(config.aliases)),
             report_in_placement: config.report_in_placement,
             pci_in_placement: config.pci_in_placement,
+            warnings: config.warnings,
         })
     }
 }
@@ -372,6 +375,16 @@ impl Aliases {
     pub fn list(&self, instance: &mut EngineInstance) -> Result<String> {
         let this = self.0.of(instance)?;
         instance.ask(|api, store| api.aliases().call_list(store, this))
+    }
+
+    /// What is allowed but probably not meant, one sentence each.
+    ///
+    /// # Errors
+    ///
+    /// A limit or a fault, as every call.
+    pub fn warnings(&self, instance: &mut EngineInstance) -> Result<Vec<String>> {
+        let this = self.0.of(instance)?;
+        instance.ask(|api, store| api.aliases().call_warnings(store, this))
     }
 
     /// Turns a flavor's `name:count,name:count` into requests: a JSON array of `Request` documents.
@@ -638,11 +651,11 @@ impl Tracker {
     ///
     /// # Errors
     ///
-    /// [`Error::Input`]; a limit or a fault, as every call.
+    /// A limit or a fault, as every call.
     pub fn free(&self, instance: &mut EngineInstance, owner: &str, scope: FreeScope) -> Result<Vec<String>> {
         let this = self.0.of(instance)?;
         let scope = free_scope(scope);
-        instance.call(|api, store| api.tracker().call_free(store, this, owner, scope))
+        instance.ask(|api, store| api.tracker().call_free(store, this, owner, scope))
     }
 
     /// Frees one device of the owner.
