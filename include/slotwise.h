@@ -41,23 +41,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#define SLOTWISE_VERSION_MAJOR 0
+#define SLOTWISE_VERSION_MINOR 1
+#define SLOTWISE_VERSION_PATCH 0
+#define SLOTWISE_VERSION "0.1.0"
+
 /** A string literal as the two arguments that a text is given as. */
 #define SLOTWISE_LITERAL(text) ("" text), (sizeof(text) - 1)
-
-/**
- * The major version of this header.
- */
-#define SLOTWISE_VERSION_MAJOR 0
-
-/**
- * The minor version of this header.
- */
-#define SLOTWISE_VERSION_MINOR 1
-
-/**
- * The patch version of this header.
- */
-#define SLOTWISE_VERSION_PATCH 0
 
 /**
  * What functions return: 0, or the code of the kind of error.
@@ -265,7 +256,7 @@ typedef struct slotwise_workload slotwise_workload;
  *
  * It is UTF-8. A NUL follows after the last byte, so that it can be printed as it is.
  */
-typedef struct {
+typedef struct slotwise_string {
     /**
      * The first byte; never NULL in a result.
      */
@@ -279,7 +270,7 @@ typedef struct {
 /**
  * Bytes that the library made and the caller owns; free them with slotwise_bytes_free().
  */
-typedef struct {
+typedef struct slotwise_bytes {
     /**
      * The first byte; never NULL in a result.
      */
@@ -295,82 +286,84 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * The version of the library that is linked, such as `0.1.0`. A constant; never free it.
+ * The version of the library that is linked, such as `0.1.0`; SLOTWISE_VERSION is that of this header.
+ *
+ * The text is a constant: never free it.
  */
 const char *slotwise_version(void);
 
 /**
  * Frees an error; NULL is nothing to free.
  */
-void slotwise_error_free(slotwise_error *error);
+void slotwise_error_free(struct slotwise_error *error);
 
 /**
  * The code, as the failed function returned it; 0 when `error` is NULL.
  */
-uint32_t slotwise_error_code(const slotwise_error *error);
+uint32_t slotwise_error_code(const struct slotwise_error *error);
 
 /**
  * The stable name of the kind, such as `invalid_address`; NULL when `error` is NULL.
  */
-const char *slotwise_error_kind(const slotwise_error *error);
+const char *slotwise_error_kind(const struct slotwise_error *error);
 
 /**
  * What was wrong, in one sentence without place and remedy; NULL when `error` is NULL.
  */
-const char *slotwise_error_message(const slotwise_error *error);
+const char *slotwise_error_message(const struct slotwise_error *error);
 
 /**
  * Where, as the path inside the input, such as `device_spec[2].address.bus`; empty when the whole input is meant.
  *
  * For an argument that is NULL or not UTF-8 it is the parameter's name. NULL when `error` is NULL.
  */
-const char *slotwise_error_path(const slotwise_error *error);
+const char *slotwise_error_path(const struct slotwise_error *error);
 
 /**
  * The line in the input text, counted from 1; 0 when there is none to tell or `error` is NULL.
  */
-uint32_t slotwise_error_line(const slotwise_error *error);
+uint32_t slotwise_error_line(const struct slotwise_error *error);
 
 /**
  * The column in that line, in characters, counted from 1; 0 when there is none to tell or `error` is NULL.
  */
-uint32_t slotwise_error_column(const slotwise_error *error);
+uint32_t slotwise_error_column(const struct slotwise_error *error);
 
 /**
  * What to do about it; NULL when the message says it all or `error` is NULL.
  */
-const char *slotwise_error_help(const slotwise_error *error);
+const char *slotwise_error_help(const struct slotwise_error *error);
 
 /**
  * Message, place and remedy as one line to log; NULL when `error` is NULL.
  */
-const char *slotwise_error_text(const slotwise_error *error);
+const char *slotwise_error_text(const struct slotwise_error *error);
 
 /**
  * The error as a JSON document `{"kind", "message", "place": {"path", "line", "column"}, "help"}`.
  *
  * NULL when `error` is NULL.
  */
-const char *slotwise_error_json(const slotwise_error *error);
+const char *slotwise_error_json(const struct slotwise_error *error);
 
 /**
  * Gives all kinds of errors: a JSON array of `{"code", "kind", "meaning"}`, ordered by code.
  */
-uint32_t slotwise_error_kinds(slotwise_string *kinds, slotwise_error **error);
+uint32_t slotwise_error_kinds(struct slotwise_string *kinds, struct slotwise_error **error);
 
 /**
  * Frees what a text holds and empties it, so that freeing it again does nothing.
  *
  * NULL, and a text of all zeros, are nothing to free. The struct itself is the caller's and stays.
  */
-void slotwise_string_free(slotwise_string *text);
+void slotwise_string_free(struct slotwise_string *text);
 
 /**
  * Frees what the bytes hold and empties them, so that freeing them again does nothing.
  *
  * NULL, and bytes of all zeros, are nothing to free. The struct itself is the caller's and stays.
  */
-void slotwise_bytes_free(slotwise_bytes *bytes);
+void slotwise_bytes_free(struct slotwise_bytes *bytes);
 
 /**
  * Parses a configuration text, whose `format` is `nova.conf` (the INI dialect of oslo.config) or `toml`.
@@ -381,33 +374,35 @@ uint32_t slotwise_config_parse(const char *format,
                                size_t format_len,
                                const char *text,
                                size_t text_len,
-                               slotwise_config **config,
-                               slotwise_error **error);
+                               struct slotwise_config **config,
+                               struct slotwise_error **error);
 
 /**
  * Frees a configuration; NULL is nothing to free. Handles taken from it are not touched.
  */
-void slotwise_config_free(slotwise_config *config);
+void slotwise_config_free(struct slotwise_config *config);
 
 /**
  * Gives the rules of `[pci]device_spec` as a handle of its own, which outlives the configuration.
  */
-uint32_t slotwise_config_specs(const slotwise_config *config, slotwise_specs **specs, slotwise_error **error);
+uint32_t slotwise_config_specs(const struct slotwise_config *config,
+                               struct slotwise_specs **specs,
+                               struct slotwise_error **error);
 
 /**
  * Gives the aliases of `[pci]alias` as a handle of its own, which outlives the configuration.
  */
-uint32_t slotwise_config_aliases(const slotwise_config *config,
-                                 slotwise_aliases **aliases,
-                                 slotwise_error **error);
+uint32_t slotwise_config_aliases(const struct slotwise_config *config,
+                                 struct slotwise_aliases **aliases,
+                                 struct slotwise_error **error);
 
 /**
  * Gives the two switches `[pci]report_in_placement` and `[filter_scheduler]pci_in_placement`.
  */
-uint32_t slotwise_config_placement(const slotwise_config *config,
+uint32_t slotwise_config_placement(const struct slotwise_config *config,
                                    bool *report_in_placement,
                                    bool *pci_in_placement,
-                                   slotwise_error **error);
+                                   struct slotwise_error **error);
 
 /**
  * Parses rules: a JSON array of which each item is a rule, a list of rules, or a text that holds either, as the
@@ -418,35 +413,37 @@ uint32_t slotwise_config_placement(const slotwise_config *config,
 uint32_t slotwise_specs_parse(const char *entries,
                               size_t entries_len,
                               bool report_in_placement,
-                              slotwise_specs **specs,
-                              slotwise_error **error);
+                              struct slotwise_specs **specs,
+                              struct slotwise_error **error);
 
 /**
  * Frees rules; NULL is nothing to free. Trackers made from them are not touched.
  */
-void slotwise_specs_free(slotwise_specs *specs);
+void slotwise_specs_free(struct slotwise_specs *specs);
 
 /**
  * Gives the rules in canonical form: a JSON array with one object per rule, in order.
  */
-uint32_t slotwise_specs_list(const slotwise_specs *specs, slotwise_string *rules, slotwise_error **error);
+uint32_t slotwise_specs_list(const struct slotwise_specs *specs,
+                             struct slotwise_string *rules,
+                             struct slotwise_error **error);
 
 /**
  * Gives what is allowed in the rules but probably not meant: a JSON array of sentences.
  */
-uint32_t slotwise_specs_warnings(const slotwise_specs *specs,
-                                 slotwise_string *warnings,
-                                 slotwise_error **error);
+uint32_t slotwise_specs_warnings(const struct slotwise_specs *specs,
+                                 struct slotwise_string *warnings,
+                                 struct slotwise_error **error);
 
 /**
  * Says of one device whether it may be handed out and why: `device` is a JSON object; the answer is
  * `{"assignable", "rule", "tags", "rules": [{"rule", "matches", "reason"}]}`.
  */
-uint32_t slotwise_specs_explain(const slotwise_specs *specs,
+uint32_t slotwise_specs_explain(const struct slotwise_specs *specs,
                                 const char *device,
                                 size_t device_len,
-                                slotwise_string *explanation,
-                                slotwise_error **error);
+                                struct slotwise_string *explanation,
+                                struct slotwise_error **error);
 
 /**
  * Parses aliases: a JSON array of which each item is an alias line, or a text that holds one, as the entries of
@@ -457,66 +454,66 @@ uint32_t slotwise_specs_explain(const slotwise_specs *specs,
 uint32_t slotwise_aliases_parse(const char *lines,
                                 size_t lines_len,
                                 bool pci_in_placement,
-                                slotwise_aliases **aliases,
-                                slotwise_error **error);
+                                struct slotwise_aliases **aliases,
+                                struct slotwise_error **error);
 
 /**
  * Frees aliases; NULL is nothing to free.
  */
-void slotwise_aliases_free(slotwise_aliases *aliases);
+void slotwise_aliases_free(struct slotwise_aliases *aliases);
 
 /**
  * Adds the alias that these lines define, all of one new name, and gives it as a JSON object.
  *
  * Fails with SLOTWISE_ERROR_ALREADY_EXISTS where there is one of that name.
  */
-uint32_t slotwise_aliases_create(slotwise_aliases *aliases,
+uint32_t slotwise_aliases_create(struct slotwise_aliases *aliases,
                                  const char *lines,
                                  size_t lines_len,
-                                 slotwise_string *alias,
-                                 slotwise_error **error);
+                                 struct slotwise_string *alias,
+                                 struct slotwise_error **error);
 
 /**
  * Replaces the alias of the name that these lines bear, and gives it as a JSON object.
  *
  * Fails with SLOTWISE_ERROR_UNKNOWN_ALIAS where there is none.
  */
-uint32_t slotwise_aliases_update(slotwise_aliases *aliases,
+uint32_t slotwise_aliases_update(struct slotwise_aliases *aliases,
                                  const char *lines,
                                  size_t lines_len,
-                                 slotwise_string *alias,
-                                 slotwise_error **error);
+                                 struct slotwise_string *alias,
+                                 struct slotwise_error **error);
 
 /**
  * Removes the alias of that name, and gives what it was as a JSON object.
  *
  * Fails with SLOTWISE_ERROR_UNKNOWN_ALIAS where there is none.
  */
-uint32_t slotwise_aliases_delete(slotwise_aliases *aliases,
+uint32_t slotwise_aliases_delete(struct slotwise_aliases *aliases,
                                  const char *name,
                                  size_t name_len,
-                                 slotwise_string *alias,
-                                 slotwise_error **error);
+                                 struct slotwise_string *alias,
+                                 struct slotwise_error **error);
 
 /**
  * Gives all aliases in the order they were defined: a JSON array of `{"name", "numa_policy", "alternatives"}`.
  */
-uint32_t slotwise_aliases_list(const slotwise_aliases *aliases,
-                               slotwise_string *list,
-                               slotwise_error **error);
+uint32_t slotwise_aliases_list(const struct slotwise_aliases *aliases,
+                               struct slotwise_string *list,
+                               struct slotwise_error **error);
 
 /**
  * Turns the flavor form `a:2,b:1` into requests: a JSON array, which is the `requests` of a workload.
  *
  * `numa_policy` is `required`, `preferred`, `legacy` or `socket` and overrides the aliases' own; it may be left out.
  */
-uint32_t slotwise_aliases_requests(const slotwise_aliases *aliases,
+uint32_t slotwise_aliases_requests(const struct slotwise_aliases *aliases,
                                    const char *flavor,
                                    size_t flavor_len,
                                    const char *numa_policy,
                                    size_t numa_policy_len,
-                                   slotwise_string *requests,
-                                   slotwise_error **error);
+                                   struct slotwise_string *requests,
+                                   struct slotwise_error **error);
 
 /**
  * Parses a workload: a JSON object `{"requests": [...], "numa_cells": [...], "provider_mapping": {...},
@@ -527,13 +524,13 @@ uint32_t slotwise_aliases_requests(const slotwise_aliases *aliases,
  */
 uint32_t slotwise_workload_parse(const char *workload,
                                  size_t workload_len,
-                                 slotwise_workload **parsed,
-                                 slotwise_error **error);
+                                 struct slotwise_workload **parsed,
+                                 struct slotwise_error **error);
 
 /**
  * Frees a workload; NULL is nothing to free.
  */
-void slotwise_workload_free(slotwise_workload *workload);
+void slotwise_workload_free(struct slotwise_workload *workload);
 
 /**
  * Parses a host's pools in the form that Nova keeps them: a JSON array of `{"vendor_id", "product_id", "numa_node",
@@ -546,13 +543,13 @@ uint32_t slotwise_pools_parse(const char *pools,
                               size_t pools_len,
                               const char *numa_topology,
                               size_t numa_topology_len,
-                              slotwise_pools **parsed,
-                              slotwise_error **error);
+                              struct slotwise_pools **parsed,
+                              struct slotwise_error **error);
 
 /**
  * Frees pools; NULL is nothing to free.
  */
-void slotwise_pools_free(slotwise_pools *pools);
+void slotwise_pools_free(struct slotwise_pools *pools);
 
 /**
  * Says whether the workload fits these pools, without taking anything.
@@ -561,38 +558,40 @@ void slotwise_pools_free(slotwise_pools *pools);
  * scheduler asks thousands of hosts this way. Otherwise `fit` gets the whole answer as JSON: `{"outcome": "fits",
  * "requests": [...]}` with the pools to take from, or `"no_fit"` with the reasons, or `"undecided"`.
  */
-uint32_t slotwise_pools_fit(const slotwise_pools *pools,
-                            const slotwise_workload *workload,
+uint32_t slotwise_pools_fit(const struct slotwise_pools *pools,
+                            const struct slotwise_workload *workload,
                             uint32_t *outcome,
-                            slotwise_string *fit,
-                            slotwise_error **error);
+                            struct slotwise_string *fit,
+                            struct slotwise_error **error);
 
 /**
  * Takes what an assignment uses, so that the next workload sees what is left, and gives the pools as JSON.
  *
  * `assignment` is the JSON that slotwise_pools_fit() gave for a workload that fits, as it is.
  */
-uint32_t slotwise_pools_consume(slotwise_pools *pools,
+uint32_t slotwise_pools_consume(struct slotwise_pools *pools,
                                 const char *assignment,
                                 size_t assignment_len,
-                                slotwise_string *list,
-                                slotwise_error **error);
+                                struct slotwise_string *list,
+                                struct slotwise_error **error);
 
 /**
  * Gives the pools in their stable order: a JSON array.
  */
-uint32_t slotwise_pools_list(const slotwise_pools *pools, slotwise_string *list, slotwise_error **error);
+uint32_t slotwise_pools_list(const struct slotwise_pools *pools,
+                             struct slotwise_string *list,
+                             struct slotwise_error **error);
 
 /**
  * Groups and counts the free devices by the values of `keys`, a JSON array of attribute or tag names.
  *
  * Gives a JSON array of `{"values", "total", "free", "devices"}`, ordered by the values.
  */
-uint32_t slotwise_pools_group_by(const slotwise_pools *pools,
+uint32_t slotwise_pools_group_by(const struct slotwise_pools *pools,
                                  const char *keys,
                                  size_t keys_len,
-                                 slotwise_string *groups,
-                                 slotwise_error **error);
+                                 struct slotwise_string *groups,
+                                 struct slotwise_error **error);
 
 /**
  * Makes a tracker without devices, with a copy of these rules.
@@ -600,11 +599,11 @@ uint32_t slotwise_pools_group_by(const slotwise_pools *pools,
  * `options` is a JSON object `{"numa_topology": {...}, "pool_keys": [...], "allow_missing_parents": false}` of which every
  * key, or the whole, may be left out.
  */
-uint32_t slotwise_tracker_new(const slotwise_specs *specs,
+uint32_t slotwise_tracker_new(const struct slotwise_specs *specs,
                               const char *options,
                               size_t options_len,
-                              slotwise_tracker **tracker,
-                              slotwise_error **error);
+                              struct slotwise_tracker **tracker,
+                              struct slotwise_error **error);
 
 /**
  * Makes a tracker that takes up from the rows of the caller's database, which count as written.
@@ -612,66 +611,66 @@ uint32_t slotwise_tracker_new(const slotwise_specs *specs,
  * `options` are those of slotwise_tracker_new(). `rows` is a JSON array of objects in the form that
  * slotwise_tracker_devices() gives.
  */
-uint32_t slotwise_tracker_load(const slotwise_specs *specs,
+uint32_t slotwise_tracker_load(const struct slotwise_specs *specs,
                                const char *options,
                                size_t options_len,
                                const char *rows,
                                size_t rows_len,
-                               slotwise_tracker **tracker,
-                               slotwise_error **error);
+                               struct slotwise_tracker **tracker,
+                               struct slotwise_error **error);
 
 /**
  * Frees a tracker; NULL is nothing to free. To free the devices of an owner, see slotwise_tracker_free_owner().
  */
-void slotwise_tracker_free(slotwise_tracker *tracker);
+void slotwise_tracker_free(struct slotwise_tracker *tracker);
 
 /**
  * Takes over what the host has now: a JSON array of all its devices, assignable or not.
  *
  * Gives `{"added", "updated", "removed", "deferred"}`. The same devices again change nothing.
  */
-uint32_t slotwise_tracker_sync(slotwise_tracker *tracker,
+uint32_t slotwise_tracker_sync(struct slotwise_tracker *tracker,
                                const char *devices,
                                size_t devices_len,
-                               slotwise_string *report,
-                               slotwise_error **error);
+                               struct slotwise_string *report,
+                               struct slotwise_error **error);
 
 /**
  * Replaces the rules by a copy of these; with `dry_run` only says what that would change.
  *
  * Gives `{"added", "retagged", "removed", "held"}`.
  */
-uint32_t slotwise_tracker_replace_specs(slotwise_tracker *tracker,
-                                        const slotwise_specs *specs,
+uint32_t slotwise_tracker_replace_specs(struct slotwise_tracker *tracker,
+                                        const struct slotwise_specs *specs,
                                         bool dry_run,
-                                        slotwise_string *diff,
-                                        slotwise_error **error);
+                                        struct slotwise_string *diff,
+                                        struct slotwise_error **error);
 
 /**
  * Gives the free devices, pooled: a JSON array that slotwise_pools_parse() reads.
  */
-uint32_t slotwise_tracker_pools(const slotwise_tracker *tracker,
-                                slotwise_string *pools,
-                                slotwise_error **error);
+uint32_t slotwise_tracker_pools(const struct slotwise_tracker *tracker,
+                                struct slotwise_string *pools,
+                                struct slotwise_error **error);
 
 /**
  * Groups and counts the assignable devices, free or held, by `keys`: a JSON array of names of fields, tags or extra info.
  *
  * Gives a JSON array of `{"values", "total", "free", "devices"}`, ordered by the values.
  */
-uint32_t slotwise_tracker_group_by(const slotwise_tracker *tracker,
+uint32_t slotwise_tracker_group_by(const struct slotwise_tracker *tracker,
                                    const char *keys,
                                    size_t keys_len,
-                                   slotwise_string *groups,
-                                   slotwise_error **error);
+                                   struct slotwise_string *groups,
+                                   struct slotwise_error **error);
 
 /**
  * Gives the assignable devices, ordered by address: a JSON array of devices with `status`, `owner`, `request_id` and
  * `requester_id`.
  */
-uint32_t slotwise_tracker_devices(const slotwise_tracker *tracker,
-                                  slotwise_string *devices,
-                                  slotwise_error **error);
+uint32_t slotwise_tracker_devices(const struct slotwise_tracker *tracker,
+                                  struct slotwise_string *devices,
+                                  struct slotwise_error **error);
 
 /**
  * Says why the device of that address, such as `0000:3b:00.1`, is or is not assignable; the answer is that of
@@ -679,11 +678,11 @@ uint32_t slotwise_tracker_devices(const slotwise_tracker *tracker,
  *
  * Fails with SLOTWISE_ERROR_UNKNOWN_DEVICE where the host has none of that address.
  */
-uint32_t slotwise_tracker_explain(const slotwise_tracker *tracker,
+uint32_t slotwise_tracker_explain(const struct slotwise_tracker *tracker,
                                   const char *address,
                                   size_t address_len,
-                                  slotwise_string *explanation,
-                                  slotwise_error **error);
+                                  struct slotwise_string *explanation,
+                                  struct slotwise_error **error);
 
 /**
  * Says whether and how the workload fits, without claiming anything.
@@ -691,11 +690,11 @@ uint32_t slotwise_tracker_explain(const slotwise_tracker *tracker,
  * Writes a slotwise_outcome to `outcome`. With `fit` NULL that is all, and nothing is allocated at this boundary; otherwise
  * `fit` gets the whole answer as JSON, as in slotwise_pools_fit().
  */
-uint32_t slotwise_tracker_fit(const slotwise_tracker *tracker,
-                              const slotwise_workload *workload,
+uint32_t slotwise_tracker_fit(const struct slotwise_tracker *tracker,
+                              const struct slotwise_workload *workload,
                               uint32_t *outcome,
-                              slotwise_string *fit,
-                              slotwise_error **error);
+                              struct slotwise_string *fit,
+                              struct slotwise_error **error);
 
 /**
  * Claims devices for `owner`: all that the workload asks for, or none.
@@ -703,55 +702,55 @@ uint32_t slotwise_tracker_fit(const slotwise_tracker *tracker,
  * The answer is that of slotwise_tracker_fit(); devices are claimed when `outcome` is SLOTWISE_OUTCOME_FITS, and the JSON
  * then names them. `fit` may be NULL.
  */
-uint32_t slotwise_tracker_claim(slotwise_tracker *tracker,
+uint32_t slotwise_tracker_claim(struct slotwise_tracker *tracker,
                                 const char *owner,
                                 size_t owner_len,
-                                const slotwise_workload *workload,
+                                const struct slotwise_workload *workload,
                                 uint32_t *outcome,
-                                slotwise_string *fit,
-                                slotwise_error **error);
+                                struct slotwise_string *fit,
+                                struct slotwise_error **error);
 
 /**
  * Turns the owner's claims into allocations, and gives the devices: a JSON array of addresses, ordered.
  */
-uint32_t slotwise_tracker_allocate(slotwise_tracker *tracker,
+uint32_t slotwise_tracker_allocate(struct slotwise_tracker *tracker,
                                    const char *owner,
                                    size_t owner_len,
-                                   slotwise_string *addresses,
-                                   slotwise_error **error);
+                                   struct slotwise_string *addresses,
+                                   struct slotwise_error **error);
 
 /**
  * Frees the owner's devices, and gives them: a JSON array of addresses, ordered; empty if it holds none.
  *
  * `scope` is `all` (also when it is left out), `claims` or `allocations`.
  */
-uint32_t slotwise_tracker_free_owner(slotwise_tracker *tracker,
+uint32_t slotwise_tracker_free_owner(struct slotwise_tracker *tracker,
                                      const char *owner,
                                      size_t owner_len,
                                      const char *scope,
                                      size_t scope_len,
-                                     slotwise_string *addresses,
-                                     slotwise_error **error);
+                                     struct slotwise_string *addresses,
+                                     struct slotwise_error **error);
 
 /**
  * Frees one device of the owner, by its address such as `0000:3b:00.1`.
  */
-uint32_t slotwise_tracker_free_device(slotwise_tracker *tracker,
+uint32_t slotwise_tracker_free_device(struct slotwise_tracker *tracker,
                                       const char *owner,
                                       size_t owner_len,
                                       const char *address,
                                       size_t address_len,
-                                      slotwise_error **error);
+                                      struct slotwise_error **error);
 
 /**
  * Frees the devices of all owners that are not in `owners`, a JSON array of texts, and gives those devices: a JSON array
  * of addresses, ordered.
  */
-uint32_t slotwise_tracker_retain_owners(slotwise_tracker *tracker,
+uint32_t slotwise_tracker_retain_owners(struct slotwise_tracker *tracker,
                                         const char *owners,
                                         size_t owners_len,
-                                        slotwise_string *addresses,
-                                        slotwise_error **error);
+                                        struct slotwise_string *addresses,
+                                        struct slotwise_error **error);
 
 /**
  * Gives the held devices that `query` selects, with the facts a network service configures them by.
@@ -759,62 +758,64 @@ uint32_t slotwise_tracker_retain_owners(slotwise_tracker *tracker,
  * `query` is a JSON object of which every key may be left out: `{"owner", "request_id", "requester_id"}`; those given must
  * all match. The answer is a JSON array in the order in which the devices were claimed.
  */
-uint32_t slotwise_tracker_bindings(const slotwise_tracker *tracker,
+uint32_t slotwise_tracker_bindings(const struct slotwise_tracker *tracker,
                                    const char *query,
                                    size_t query_len,
-                                   slotwise_string *bindings,
-                                   slotwise_error **error);
+                                   struct slotwise_string *bindings,
+                                   struct slotwise_error **error);
 
 /**
  * Gives what must be written to the caller's database now: a JSON array of `{"address", "action", "fields"}`, ordered by
  * address. It stays the same until slotwise_tracker_written() or another change.
  */
-uint32_t slotwise_tracker_changes(const slotwise_tracker *tracker,
-                                  slotwise_string *changes,
-                                  slotwise_error **error);
+uint32_t slotwise_tracker_changes(const struct slotwise_tracker *tracker,
+                                  struct slotwise_string *changes,
+                                  struct slotwise_error **error);
 
 /**
  * Notes that these changes, in the form slotwise_tracker_changes() gave them, have been written.
  */
-uint32_t slotwise_tracker_written(slotwise_tracker *tracker,
+uint32_t slotwise_tracker_written(struct slotwise_tracker *tracker,
                                   const char *changes,
                                   size_t changes_len,
-                                  slotwise_error **error);
+                                  struct slotwise_error **error);
 
 /**
  * Gives a number that grows with every call that changed anything.
  */
-uint32_t slotwise_tracker_version(const slotwise_tracker *tracker, uint64_t *version, slotwise_error **error);
+uint32_t slotwise_tracker_version(const struct slotwise_tracker *tracker,
+                                  uint64_t *version,
+                                  struct slotwise_error **error);
 
 /**
  * Gives the whole state as versioned, checksummed bytes.
  */
-uint32_t slotwise_tracker_snapshot(const slotwise_tracker *tracker,
-                                   slotwise_bytes *snapshot,
-                                   slotwise_error **error);
+uint32_t slotwise_tracker_snapshot(const struct slotwise_tracker *tracker,
+                                   struct slotwise_bytes *snapshot,
+                                   struct slotwise_error **error);
 
 /**
  * Makes a tracker from the bytes that slotwise_tracker_snapshot() gave.
  */
 uint32_t slotwise_tracker_restore(const uint8_t *snapshot,
                                   size_t snapshot_len,
-                                  slotwise_tracker **tracker,
-                                  slotwise_error **error);
+                                  struct slotwise_tracker **tracker,
+                                  struct slotwise_error **error);
 
 /**
  * Gives the whole state as a JSON document.
  */
-uint32_t slotwise_tracker_snapshot_json(const slotwise_tracker *tracker,
-                                        slotwise_string *snapshot,
-                                        slotwise_error **error);
+uint32_t slotwise_tracker_snapshot_json(const struct slotwise_tracker *tracker,
+                                        struct slotwise_string *snapshot,
+                                        struct slotwise_error **error);
 
 /**
  * Makes a tracker from the document that slotwise_tracker_snapshot_json() gave.
  */
 uint32_t slotwise_tracker_restore_json(const char *snapshot,
                                        size_t snapshot_len,
-                                       slotwise_tracker **tracker,
-                                       slotwise_error **error);
+                                       struct slotwise_tracker **tracker,
+                                       struct slotwise_error **error);
 
 #ifdef __cplusplus
 }  // extern "C"

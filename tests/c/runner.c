@@ -248,10 +248,10 @@ static uint32_t config_parse(struct session *s, const struct text *a, struct res
     return code;
 }
 
-/* Puts a new tracker in the slot, if there is one. */
-static uint32_t new_tracker(struct session *s, uint32_t code, slotwise_tracker *tracker, struct result *r) {
+/* Puts a new tracker in the slot, if the call made one. */
+static uint32_t new_tracker(struct session *s, uint32_t code, slotwise_tracker *const *tracker, struct result *r) {
     if (code == SLOTWISE_OK) {
-        set_tracker(s, tracker);
+        set_tracker(s, *tracker);
         add_text(r, "null");
     }
     return code;
@@ -260,13 +260,13 @@ static uint32_t new_tracker(struct session *s, uint32_t code, slotwise_tracker *
 static uint32_t tracker_new(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
     slotwise_tracker *tracker = NULL;
     NEED(specs)
-    return new_tracker(s, slotwise_tracker_new(s->specs, ARG(0), &tracker, e), tracker, r);
+    return new_tracker(s, slotwise_tracker_new(s->specs, ARG(0), &tracker, e), &tracker, r);
 }
 
 static uint32_t tracker_load(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
     slotwise_tracker *tracker = NULL;
     NEED(specs)
-    return new_tracker(s, slotwise_tracker_load(s->specs, ARG(0), ARG(1), &tracker, e), tracker, r);
+    return new_tracker(s, slotwise_tracker_load(s->specs, ARG(0), ARG(1), &tracker, e), &tracker, r);
 }
 
 static uint32_t tracker_sync(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
@@ -456,7 +456,7 @@ static uint32_t tracker_restore(struct session *s, const struct text *a, struct 
         code = slotwise_tracker_restore(bytes, len, &tracker, e);
     }
     free(bytes);
-    return new_tracker(s, code, tracker, r);
+    return new_tracker(s, code, &tracker, r);
 }
 
 static uint32_t tracker_snapshot_json(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
@@ -468,7 +468,7 @@ static uint32_t tracker_snapshot_json(struct session *s, const struct text *a, s
 
 static uint32_t tracker_restore_json(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
     slotwise_tracker *tracker = NULL;
-    return new_tracker(s, slotwise_tracker_restore_json(ARG(0), &tracker, e), tracker, r);
+    return new_tracker(s, slotwise_tracker_restore_json(ARG(0), &tracker, e), &tracker, r);
 }
 
 static uint32_t pools_list(struct session *s, struct result *r, slotwise_error **e) {

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
 use serde::de::DeserializeOwned;
-use slotwise::{Error, ErrorKind, Result, json};
+use slotwise::{Error, ErrorKind, PciAddress, Result, json};
 
 use crate::error::{slotwise_code, slotwise_error};
 
@@ -145,6 +145,16 @@ pub(crate) unsafe fn optional_word<T: DeserializeOwned>(
 ) -> Result<Option<T>> {
     // SAFETY: the caller vouches for the same.
     unsafe { optional_text(data, len, name) }?.map(|word| json::from_value(&word.into(), name)).transpose()
+}
+
+/// A PCI address such as `0000:3b:00.1`.
+///
+/// # Safety
+///
+/// As [`optional_bytes`].
+pub(crate) unsafe fn address(data: *const c_char, len: usize, name: &str) -> Result<PciAddress> {
+    // SAFETY: the caller vouches for the same.
+    unsafe { text(data, len, name) }?.parse().map_err(|error: Error| error.inside(name))
 }
 
 /// A handle that is only read.

@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 
-use slotwise::{BindingQuery, Change, Device, PciAddress, Tracker};
+use slotwise::{BindingQuery, Change, Device, Tracker};
 
 use crate::error::slotwise_error;
 use crate::ffi;
@@ -194,7 +194,7 @@ pub unsafe extern "C" fn slotwise_tracker_explain(
         ffi::guard(error, || {
             let (tracker, explanation) =
                 (ffi::shared(tracker, "tracker")?, ffi::out(explanation, "explanation")?);
-            let address: PciAddress = ffi::text(address, address_len, "address")?.parse()?;
+            let address = ffi::address(address, address_len, "address")?;
             explanation.set_document(&tracker.inner.explain(address)?);
             Ok(())
         })
@@ -292,7 +292,7 @@ pub unsafe extern "C" fn slotwise_tracker_free_owner(
                 (ffi::exclusive(tracker, "tracker")?, ffi::out(addresses, "addresses")?);
             let owner = ffi::text(owner, owner_len, "owner")?;
             let scope = ffi::optional_word(scope, scope_len, "scope")?.unwrap_or_default();
-            addresses.set_document(&tracker.inner.free(owner, scope)?);
+            addresses.set_document(&tracker.inner.free(owner, scope));
             Ok(())
         })
     }
@@ -313,7 +313,7 @@ pub unsafe extern "C" fn slotwise_tracker_free_device(
         ffi::guard(error, || {
             let tracker = ffi::exclusive(tracker, "tracker")?;
             let owner = ffi::text(owner, owner_len, "owner")?;
-            let address: PciAddress = ffi::text(address, address_len, "address")?.parse()?;
+            let address = ffi::address(address, address_len, "address")?;
             tracker.inner.free_device(owner, address)?;
             Ok(())
         })

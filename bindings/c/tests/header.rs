@@ -15,7 +15,7 @@ fn generated() -> String {
     // The version is written from the crate's own, so that the two cannot disagree.
     let version = format!(
         "\n#define SLOTWISE_VERSION_MAJOR {}\n#define SLOTWISE_VERSION_MINOR {}\n\
-         #define SLOTWISE_VERSION_PATCH {}\n#define SLOTWISE_VERSION \"{}\"\n",
+         #define SLOTWISE_VERSION_PATCH {}\n#define SLOTWISE_VERSION \"{}\"\n\n",
         env!("CARGO_PKG_VERSION_MAJOR"),
         env!("CARGO_PKG_VERSION_MINOR"),
         env!("CARGO_PKG_VERSION_PATCH"),

@@ -1,0 +1,331 @@
+//! C and C++ programs are compiled against the headers, linked with the library and run.
+//!
+//! Cargo builds the shared and the static library of this package beside the test itself, so what is tested here is
+//! what is installed. `CC` and `CXX` choose the compilers. Where a tool is missing the reason is written to standard
+//! error, past the capture of the test's output; only the C compiler is required.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+
+const STRICT: &[&str] = &["-Wall", "-Wextra", "-Werror", "-pedantic", "-Wshadow", "-g", "-O1"];
+
+/// What the static library needs from the system; harmless with the shared one.
+const SYSTEM: &[&str] = &["-lpthread", "-ldl", "-lm"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The folder that the library under test was built into: the one this test runs from.
+fn built() -> PathBuf {
+    let test = std::env::current_exe().expect("the test knows its own path");
+    test.parent().expect("the test lies in a folder").to_owned()
+}
+
+/// A folder that looks like that of an installed library: `libslotwise.so`, its SONAME, and `libslotwise.a`.
+static INSTALLED: LazyLock<PathBuf> = LazyLock::new(|| {
+    let folder = scratch("lib");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).expect("a scratch folder can be made");
+    for (built_as, name) in [
+        ("libslotwise_c.so", "libslotwise.so.0"),
+        ("libslotwise_c.so", "libslotwise.so"),
+        ("libslotwise_c.a", "libslotwise.a"),
+    ] {
+        let library = built().join(built_as);
+        assert!(library.exists(), "{} was not built", library.display());
+        symlink(library, folder.join(name)).expect("a link can be made");
+    }
+    folder
+});
+
+fn scratch(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("slotwise-c").join(name)
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Language {
+    C,
+    Cxx,
+}
+
+impl Language {
+    fn compiler(self, standard: &str) -> Command {
+        let (variable, default) = if self == Language::C { ("CC", "cc") } else { ("CXX", "c++") };
+        let mut command = Command::new(std::env::var_os(variable).unwrap_or_else(|| default.into()));
+        command.arg(format!("-std={standard}")).args(STRICT).arg("-I").arg(root().join("include"));
+        command
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Link {
+    Static,
+    Shared,
+}
+
+/// Compiles one program; `None` where there is no C++ compiler, which is said.
+fn compile(language: Language, standard: &str, source: &str, link: Link, more: &[&str]) -> Option<PathBuf> {
+    let name = format!("{}-{standard}-{link:?}{}", source.replace('.', "-"), more.concat().replace('=', ""));
+    let program = scratch(&name);
+    let mut compiler = language.compiler(standard);
+    compiler.args(more).arg(root().join("tests/c").join(source)).arg("-o").arg(&program);
+    match link {
+        Link::Static => compiler.arg(INSTALLED.join("libslotwise.a")),
+        Link::Shared => {
+            compiler.arg("-L").arg(&*INSTALLED).arg("-lslotwise");
+            compiler.arg(format!("-Wl,-rpath,{}", INSTALLED.display()))
+        }
+    };
+    compiler.args(SYSTEM);
+    match compiler.output() {
+        Err(error) if language == Language::Cxx => {
+            say(&format!("{source} is not tested: no C++ compiler runs here ({error}); set CXX"));
+            None
+        }
+        output => {
+            let output = output.expect("a C compiler runs here; set CC");
+            assert!(output.status.success(), "{compiler:?}\n{}", String::from_utf8_lossy(&output.stderr));
+            Some(program)
+        }
+    }
+}
+
+/// Writes past the capture of the test's output, so that the reader sees what was not tested.
+fn say(reason: &str) {
+    let _ = writeln!(std::io::stderr(), "slotwise-c: {reason}");
+}
+
+/// A program under valgrind, which fails when one of these kinds of blocks is left behind.
+fn watched(program: &Path, leaks: &str) -> Command {
+    let mut command = Command::new("valgrind");
+    command.args(["-q", "--error-exitcode=99", "--leak-check=full", "--num-callers=30"]);
+    command.args([format!("--show-leak-kinds={leaks}"), format!("--errors-for-leak-kinds={leaks}")]);
+    command.arg(program);
+    command
+}
+
+/// Runs a program and gives what it wrote; it must succeed.
+fn run(mut command: Command, input: &[u8]) -> Vec<u8> {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut stdin = child.stdin.take().expect("its input is a pipe");
+    let writing = std::thread::scope(|scope| {
+        // Written beside the reading, so that neither side waits for the other with a full pipe.
+        let writer = scope.spawn(move || stdin.write_all(input));
+        let output = child.wait_with_output().expect("the program ends");
+        assert!(
+            output.status.success(),
+            "{command:?}: {}\n{}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        (writer.join().expect("the writer does not panic"), output.stdout)
+    });
+    writing.0.expect("the program read all of its input");
+    writing.1
+}
+
+fn has_valgrind() -> bool {
+    let found =
+        Command::new("valgrind").arg("--version").output().is_ok_and(|output| output.status.success());
+    if !found {
+        say("no leak is looked for: valgrind is not installed");
+    }
+    found
+}
+
+#[test]
+fn the_headers_compile_alone_and_strictly() {
+    let folder = scratch("headers");
+    fs::create_dir_all(&folder).expect("a scratch folder can be made");
+    for (language, header, file, standards) in [
+        (Language::C, "slotwise.h", "header.c", ["c11", "c17"]),
+        (Language::Cxx, "slotwise.h", "header.cpp", ["c++17", "c++20"]),
+        (Language::Cxx, "slotwise.hpp", "layer.cpp", ["c++17", "c++20"]),
+    ] {
+        let source = folder.join(file);
+        // Included twice: the guard must hold. A translation unit must not be empty in strict C.
+        let text = format!(
+            "#include \"{header}\"\n#include \"{header}\"\nint main(void) {{ return SLOTWISE_OK; }}\n"
+        );
+        fs::write(&source, text.replace("(void)", if language == Language::C { "(void)" } else { "()" }))
+            .expect("a source can be written");
+        for standard in standards {
+            let mut compiler = language.compiler(standard);
+            compiler.args(["-Wconversion", "-fsyntax-only"]).arg(&source);
+            match compiler.output() {
+                Err(error) if language == Language::Cxx => {
+                    say(&format!(
+                        "{header} is not compiled as {standard}: no C++ compiler runs here ({error})"
+                    ));
+                }
+                output => {
+                    let output = output.expect("a C compiler runs here; set CC");
+                    let complaints = String::from_utf8_lossy(&output.stderr);
+                    assert!(output.status.success(), "{header} as {standard}:\n{complaints}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_c_program_runs_against_both_libraries() {
+    for link in [Link::Static, Link::Shared] {
+        let program = compile(Language::C, "c11", "smoke.c", link, &[]).expect("C is required");
+        let output = run(Command::new(&program), b"");
+        assert!(output.starts_with(b"smoke.c: "), "{}", String::from_utf8_lossy(&output));
+    }
+}
+
+#[test]
+fn a_cxx_program_runs_against_both_libraries() {
+    for link in [Link::Static, Link::Shared] {
+        let Some(program) = compile(Language::Cxx, "c++17", "smoke.cpp", link, &[]) else { return };
+        let output = run(Command::new(&program), b"");
+        assert!(output.starts_with(b"smoke.cpp: "), "{}", String::from_utf8_lossy(&output));
+    }
+}
+
+#[test]
+fn nothing_leaks_and_no_access_is_invalid() {
+    if !has_valgrind() {
+        return;
+    }
+    let program =
+        compile(Language::C, "c11", "smoke.c", Link::Shared, &["-DVALGRIND"]).expect("C is required");
+    // Not even blocks that are still reachable: the library keeps nothing.
+    run(watched(&program, "all"), b"");
+    if let Some(program) = compile(Language::Cxx, "c++17", "smoke.cpp", Link::Static, &["-DVALGRIND"]) {
+        // The C++ runtime itself keeps its emergency pool for exceptions reachable.
+        run(watched(&program, "definite,indirect,possible"), b"");
+    }
+}
+
+#[test]
+fn the_sanitizers_have_nothing_to_say() {
+    let flags = &["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
+    let mut probe = Language::C.compiler("c11");
+    let source = scratch("probe.c");
+    fs::create_dir_all(scratch("")).expect("a scratch folder can be made");
+    fs::write(&source, "int main(void) { return 0; }\n").expect("a source can be written");
+    probe.args(flags).arg(&source).arg("-o").arg(scratch("probe"));
+    if !probe.output().is_ok_and(|output| output.status.success()) {
+        say("AddressSanitizer is not tried: the C compiler does not link its runtime");
+        return;
+    }
+    let program = compile(Language::C, "c11", "smoke.c", Link::Static, flags).expect("C is required");
+    run(Command::new(&program), b"");
+}
+
+#[test]
+fn the_shared_library_exports_what_the_header_declares() {
+    let library = INSTALLED.join("libslotwise.so");
+    let Ok(output) = Command::new("nm").args(["-D", "--defined-only"]).arg(&library).output() else {
+        say("the exported symbols are not compared: there is no nm (binutils)");
+        return;
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let exported: BTreeSet<String> = String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| line.split_whitespace().last())
+        .map(str::to_owned)
+        .collect();
+    let header = fs::read_to_string(root().join("include/slotwise.h")).expect("the header can be read");
+    // Declarations start at the beginning of a line; comments and members do not.
+    let declared: BTreeSet<String> = header
+        .lines()
+        .filter(|line| line.starts_with(|c: char| c.is_ascii_lowercase()) && !line.starts_with("typedef"))
+        .filter_map(|line| line.split_once('(')?.0.rsplit([' ', '*']).next().map(str::to_owned))
+        .collect();
+    assert_eq!(exported, declared);
+    assert!(declared.contains("slotwise_tracker_claim") && declared.len() > 50, "{declared:?}");
+}
+
+#[test]
+fn the_conformance_runner_speaks_its_protocol() {
+    let program = compile(Language::C, "c11", "runner.c", Link::Static, &[]).expect("C is required");
+    let mut script = Vec::new();
+    let mut expected: Vec<(&str, &str)> = Vec::new();
+    let mut call = |op: &str, arguments: &[&[u8]], verdict, part| {
+        script.extend_from_slice(format!("call {op} {}\n", arguments.len()).as_bytes());
+        for argument in arguments {
+            script.extend_from_slice(format!("{}\n", argument.len()).as_bytes());
+            script.extend_from_slice(argument);
+            script.push(b'\n');
+        }
+        expected.push((verdict, part));
+    };
+    call("tracker.pools", &[], "err", "bad case: the slot tracker is empty here");
+    call("no.such", &[b"x"], "err", "bad case: the C door has no such op");
+    call(
+        "specs.parse",
+        &[b"[\"{\\\"vendor_id\\\": \\\"8086\\\", \\\"product_id\\\": \\\"1520\\\"}\"]", b""],
+        "ok",
+        "{\"rules\":[{",
+    );
+    call("specs.parse", &[b"{", b""], "err", "\"kind\":\"invalid_json\"");
+    call("specs.parse", &[b"[\"\xff\"]", b""], "err", "\"kind\":\"invalid_utf8\"");
+    call("specs.parse", &[b"[\n]", b"perhaps"], "err", "bad case: in C this argument is a bool");
+    call("tracker.new", &[b""], "ok", "null");
+    call(
+        "tracker.sync",
+        &[b"[{\"address\": \"0000:81:00.0\", \"vendor_id\": \"8086\", \"product_id\": \"1520\"}]"],
+        "ok",
+        "\"added\":[\"0000:81:00.0\"]",
+    );
+    let one = b"{\"requests\": [{\"count\": 1, \"alternatives\": [{}]}]}";
+    call("tracker.claim", &[b"vm-1", one], "ok", "{\"outcome\":\"fits\"");
+    call("tracker.claim", &[b"vm-2", one], "ok", "{\"outcome\":\"no_fit\"");
+    call("tracker.free_device", &[b"vm-1", b"81:00.9"], "err", "\"kind\":\"invalid_address\"");
+    call("tracker.free", &[b"vm-1", b""], "ok", "[\"0000:81:00.0\"]");
+    call("tracker.restore", &[b"abc"], "err", "bad case: a snapshot is written in pairs");
+    call("tracker.restore", &[b"00ff"], "err", "\"kind\":\"invalid_snapshot\"");
+    call("tracker.snapshot", &[], "ok", "\"");
+    call(
+        "config.parse",
+        &[b"toml", b""],
+        "ok",
+        "{\"device_specs\":[],\"aliases\":[],\"report_in_placement\":false",
+    );
+    call("pools.parse", &[b"null", b""], "ok", "[]");
+    call("pools.fit", &[one], "ok", "{\"outcome\":\"no_fit\"");
+    script.extend_from_slice(b"reset\n");
+    expected.push(("ok", "null"));
+    script.extend_from_slice(b"call tracker.pools 0\n");
+    expected.push(("err", "the slot tracker is empty here"));
+
+    let mut commands = vec![Command::new(&program)];
+    if has_valgrind() {
+        commands.push(watched(&program, "all"));
+    }
+    for command in commands {
+        let output = run(command, &script);
+        let mut rest = &output[..];
+        for (verdict, part) in &expected {
+            let end = rest.iter().position(|byte| *byte == b'\n').expect("an answer has a first line");
+            let head = std::str::from_utf8(&rest[..end]).expect("the first line is text");
+            let (word, length) = head.split_once(' ').expect("a verdict and a length");
+            let length: usize = length.parse().expect("the length is a number");
+            let body = String::from_utf8_lossy(&rest[end + 1..end + 1 + length]);
+            assert_eq!(rest[end + 1 + length], b'\n');
+            assert!(
+                word == *verdict && body.contains(part),
+                "expected {verdict} with {part}, got {head}: {body}"
+            );
+            rest = &rest[end + 2 + length..];
+        }
+        assert!(rest.is_empty(), "the runner answered more than it was asked");
+    }
+}
