@@ -23,7 +23,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// List the PCI functions of this machine.
     ///
-    /// Facts that the machine does not tell are shown as "-" and warned about on stderr. With --config, the column
+    /// What the machine does not say is shown as "-"; what it says but cannot be read or understood is warned about on
+    /// stderr. Columns with nothing in them are left out. With --config, the column
     /// RULE gives the index of the device_spec rule that makes a function assignable.
     ///
     /// With --json: a list of device documents, exactly as every door of slotwise takes them.
@@ -35,7 +36,7 @@ pub(crate) enum Command {
     /// Prints the device_spec rules, the aliases, and what is allowed but probably not meant. A mistake in the file is
     /// shown with its line and a caret under the place.
     ///
-    /// With --json: {"valid", "error", "rules": [{"rule", "spec", "devices", "shadowed"}], "aliases", "warnings",
+    /// With --json: {"valid", "rules": [{"rule", "spec", "devices", "shadowed"}], "aliases", "warnings",
     /// "report_in_placement", "pci_in_placement"}, where "devices" are those that the rule decides, "shadowed" those
     /// that it matches but an earlier rule decides, both null when no devices could be read; an invalid configuration
     /// gives {"valid": false, "error"}.
@@ -122,7 +123,7 @@ pub(crate) struct PoolsArgs {
     pub(crate) machine: Machine,
 
     /// Group by the values of these fields, tags or extra info instead.
-    #[arg(long, value_name = "KEY", value_delimiter = ',')]
+    #[arg(long, value_name = "KEY,...", value_delimiter = ',')]
     pub(crate) by: Vec<String>,
 
     #[command(flatten)]
@@ -152,7 +153,7 @@ pub(crate) struct ExplainRequest {
     pub(crate) flavor: String,
 
     /// The host's NUMA cells that the guest runs on.
-    #[arg(long, value_name = "CELL", value_delimiter = ',')]
+    #[arg(long, value_name = "CELL,...", value_delimiter = ',')]
     pub(crate) numa_cells: Option<Vec<u32>>,
 
     /// Overrides the aliases' own NUMA policy.

@@ -1,8 +1,8 @@
 //! `slotwise check`: the configuration in tables, and what its rules do on this machine.
 
 use serde::Serialize;
-use serde_json::Value;
-use slotwise::{Alias, Config, Device, DeviceSpecs, Error, NumaPolicy, PciAddress};
+use serde_json::{Value, json};
+use slotwise::{Alias, Config, Device, DeviceSpecs, NumaPolicy, PciAddress};
 
 use crate::answer::Answer;
 use crate::args::Check;
@@ -15,7 +15,6 @@ use crate::{input, machine};
 #[derive(Serialize)]
 struct Report<'a> {
     valid: bool,
-    error: Option<&'a Error>,
     rules: Vec<Rule>,
     aliases: &'a [Alias],
     warnings: Vec<String>,
@@ -36,11 +35,20 @@ struct Rule {
 
 /// Runs the command.
 pub(crate) fn run(args: &Check) -> Result<Answer> {
-    let config = match input::config(&args.rules.config) {
-        Err(failure) if args.output.json && failure.source.is_some() => return invalid(&failure),
-        config => config?,
+    let source = input::text(&args.rules.config)?;
+    // An invalid configuration is what `--json` is asked about: a document, beside the text for people.
+    let invalid = |failure: Failure| match args.output.json {
+        true => {
+            eprint(&failure.render());
+            Answer::json(Exit::BadInput, &json!({"valid": false, "error": failure.error}))
+        }
+        false => Err(failure),
     };
-    let mut warnings = config.device_specs.warnings();
+    let config = match input::parse_config(&args.rules.config, &source) {
+        Ok(config) => config,
+        Err(failure) => return invalid(failure),
+    };
+    let mut warnings = config.warnings();
     let devices = match machine::devices(&args.machine) {
         Ok(devices) => Some(devices),
         // A configuration may be checked where there is no machine to try it on, unless one was named.
@@ -50,14 +58,17 @@ pub(crate) fn run(args: &Check) -> Result<Answer> {
         }
         Err(failure) => return Err(failure),
     };
-    let rules = rules(&config, devices.as_deref())?;
+    // Some rules contradict the devices that they name.
+    let rules = match rules(&config, devices.as_deref()) {
+        Ok(rules) => rules,
+        Err(error) => return invalid(Failure::within(error, &source)),
+    };
     let exit = if args.strict && !warnings.is_empty() { Exit::No } else { Exit::Yes };
     if args.output.json {
         return Answer::json(
             exit,
             &Report {
                 valid: true,
-                error: None,
                 rules,
                 aliases: config.aliases.list(),
                 warnings,
@@ -70,18 +81,7 @@ pub(crate) fn run(args: &Check) -> Result<Answer> {
     Answer::text(exit, text(&plain(&name), &config, &rules, &warnings, devices.as_deref()))
 }
 
-/// An invalid configuration is what `check --json` is there to report: as a document, beside the text for people.
-fn invalid(failure: &Failure) -> Result<Answer> {
-    #[derive(Serialize)]
-    struct Invalid<'a> {
-        valid: bool,
-        error: &'a Error,
-    }
-    eprint(&failure.render());
-    Answer::json(Exit::BadInput, &Invalid { valid: false, error: &failure.error })
-}
-
-fn rules(config: &Config, devices: Option<&[Device]>) -> Result<Vec<Rule>> {
+fn rules(config: &Config, devices: Option<&[Device]>) -> slotwise::Result<Vec<Rule>> {
     let listed = config.device_specs.list();
     let Some(devices) = devices else {
         let rule = |(rule, spec)| Rule { rule, spec, devices: None, shadowed: None };

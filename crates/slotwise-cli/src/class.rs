@@ -2,11 +2,11 @@
 
 /// Base class, sub-class, the sub-class's word.
 const SUBCLASSES: &[(u8, u8, &str)] = &[
-    (0x01, 0x00, "SCSI"),
-    (0x01, 0x04, "RAID"),
-    (0x01, 0x06, "SATA"),
-    (0x01, 0x07, "SAS"),
-    (0x01, 0x08, "NVMe"),
+    (0x01, 0x00, "scsi"),
+    (0x01, 0x04, "raid"),
+    (0x01, 0x06, "sata"),
+    (0x01, 0x07, "sas"),
+    (0x01, 0x08, "nvme"),
     (0x02, 0x00, "ethernet"),
     (0x02, 0x07, "infiniband"),
     (0x02, 0x08, "fabric"),
@@ -37,6 +37,7 @@ const SUBCLASSES: &[(u8, u8, &str)] = &[
     (0x0d, 0x11, "bluetooth"),
     (0x0d, 0x80, "wireless"),
     (0x11, 0x01, "perf-counters"),
+    (0xff, 0x00, "unassigned"),
 ];
 
 /// Words for the base classes, by number.
@@ -79,11 +80,12 @@ mod tests {
     fn known_classes_have_a_word_and_others_their_code() {
         for (class, expect) in [
             ("020000", "ethernet"),
-            ("010802", "NVMe"),
+            ("010802", "nvme"),
             ("030200", "3d"),
             ("120000", "accelerator"),
             ("02ff00", "network"),
-            ("ff0000", "ff0000"),
+            ("ff0000", "unassigned"),
+            ("140000", "140000"),
             ("", ""),
             ("é", "é"),
             ("02", "02"),

@@ -1,11 +1,11 @@
 //! `slotwise explain`: why a device is or is not assignable, why a workload does or does not fit.
 
-use slotwise::{Fit, NoFit, RequestReport, Step, Tracker, Workload};
+use slotwise::{ErrorKind, Fit, NoFit, RequestReport, Step, Tracker, Workload};
 
 use crate::answer::Answer;
 use crate::args::{Explain, ExplainDevice, ExplainRequest, ExplainWorkload, Machine, Output};
 use crate::exit::Exit;
-use crate::failure::{BOLD, Failure, GREEN, RED, Result, Source, YELLOW};
+use crate::failure::{BOLD, Failure, GREEN, RED, Result, YELLOW};
 use crate::text::{Layout, counted, info_pairs, plain, table};
 use crate::{input, machine};
 
@@ -21,7 +21,13 @@ pub(crate) fn run(args: Explain) -> Result<Answer> {
 fn device(args: &ExplainDevice) -> Result<Answer> {
     let config = input::config(&args.rules.config)?;
     let tracker = machine::tracker(&config, &args.machine)?;
-    let found = tracker.explain(args.address)?;
+    let found = tracker.explain(args.address).map_err(|error| match error.kind() {
+        ErrorKind::UnknownDevice => {
+            let help = "\"slotwise discover\" lists the functions of this machine";
+            Failure::new(error.kind(), format!("there is no function {}", args.address), help)
+        }
+        _ => error.into(),
+    })?;
     let exit = if found.assignable { Exit::Yes } else { Exit::No };
     if args.output.json {
         return Answer::json(exit, &found);
@@ -68,13 +74,9 @@ fn device(args: &ExplainDevice) -> Result<Answer> {
 
 fn request(args: ExplainRequest) -> Result<Answer> {
     let config = input::config(&args.rules.config)?;
-    let source = Source { name: "the request".into(), text: args.flavor.as_str().into() };
-    let requests = config
-        .aliases
-        .requests(&args.flavor, args.numa_policy.map(Into::into))
-        .map_err(|error| Failure::within(error, &source))?;
-    let workload =
-        Workload { numa_cells: args.numa_cells, strategy: args.strategy.into(), ..Workload::new(requests) };
+    let requests = config.aliases.requests(&args.flavor, args.numa_policy.map(Into::into))?;
+    let strategy = args.strategy.into();
+    let workload = Workload { numa_cells: args.numa_cells, strategy, ..Workload::new(requests) };
     let tracker = machine::tracker(&config, &args.machine)?;
     answer(&tracker, &workload, args.output)
 }
@@ -94,7 +96,7 @@ fn reject_two_stdins(args: &ExplainWorkload) -> Result<()> {
         return Ok(());
     }
     Err(Failure::new(
-        slotwise::ErrorKind::InvalidArgument,
+        ErrorKind::InvalidArgument,
         "the workload and the devices cannot both come from standard input",
         "give one of them as a file",
     ))
@@ -121,7 +123,10 @@ fn answer(tracker: &Tracker, workload: &Workload, output: Output) -> Result<Answ
             )
         }
         Fit::NoFit(no) => no_fit_text(workload, no),
-        Fit::Undecided(undecided) => format!("{YELLOW}undecided{YELLOW:#}: {}\n", plain(&undecided.message)),
+        Fit::Undecided(undecided) => {
+            let reason = undecided.message.strip_prefix("undecided: ").unwrap_or(&undecided.message);
+            format!("{YELLOW}undecided{YELLOW:#}: {}\n", plain(reason))
+        }
     };
     Answer::text(exit, out)
 }
@@ -156,7 +161,9 @@ fn assignment_table(tracker: &Tracker, workload: &Workload, assignment: &slotwis
 }
 
 fn no_fit_text(workload: &Workload, no: &NoFit) -> String {
-    let mut out = format!("{RED}does not fit{RED:#}: {}\n", plain(&no.message));
+    // The engine's paragraph starts with the verdict, which is set off here.
+    let reason = no.message.strip_prefix("does not fit: ").unwrap_or(&no.message);
+    let mut out = format!("{RED}does not fit{RED:#}: {}\n", plain(reason));
     for report in &no.requests {
         out.push('\n');
         out += &report_text(workload, report, no.conflict.contains(&report.request));
@@ -174,13 +181,12 @@ fn report_text(workload: &Workload, report: &RequestReport, in_conflict: bool) -
         plain(&request_name(workload, report.request)),
         report.wanted,
         plain(&wants.unwrap_or_default()),
-        if in_conflict { "" } else { " (could be served without the others)" },
+        if in_conflict { "" } else { " (not part of the conflict)" },
     );
     let free = vec![Some("free".into()), None, Some(report.free.to_string()), None];
     let steps = report.steps.iter().map(|step| {
-        let reason = (step.dropped > 0).then(|| format!("{} {}", step.dropped, step.step.reason()));
-        let dropped = (step.dropped > 0).then(|| step.dropped.to_string());
-        vec![Some(step_word(step.step)), dropped, Some(step.left.to_string()), reason]
+        let why = (step.dropped > 0).then(|| step.step.reason().to_owned());
+        vec![Some(step_word(step.step)), Some(step.dropped.to_string()), Some(step.left.to_string()), why]
     });
     let rows: Vec<_> = std::iter::once(free).chain(steps).collect();
     let columns = [

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use slotwise::{Config, ConfigFormat, Device, Error, ErrorKind, json, limits};
+use slotwise::{Config, ConfigFormat, Error, ErrorKind, json, limits};
 
 use crate::failure::{Failure, Result, Source};
 
@@ -54,26 +54,22 @@ pub(crate) fn document<T: serde::de::DeserializeOwned>(path: &Path, what: &str) 
 
 /// Reads a configuration file.
 pub(crate) fn config(path: &Path) -> Result<Config> {
-    let source = text(path)?;
-    parse_config(path, &source.text).map_err(|error| Failure::within(error, &source))
+    parse_config(path, &text(path)?)
 }
 
-/// The extension decides how a file is read. Without a known one the content does: what is TOML is read as TOML, since
-/// an oslo.config file with PCI options in it never is (their values are JSON without quotes around).
-fn parse_config(path: &Path, text: &str) -> slotwise::Result<Config> {
-    match path.extension().and_then(|extension| extension.to_str()) {
-        Some("toml") => Config::parse(text, ConfigFormat::Toml),
-        Some("conf") => Config::parse(text, ConfigFormat::NovaConf),
-        _ => match Config::parse(text, ConfigFormat::Toml) {
-            Err(error) if error.kind() == ErrorKind::InvalidConfig => {
-                Config::parse(text, ConfigFormat::NovaConf)
-            }
+/// Reads the configuration in `source`, which was read from `path`.
+///
+/// The extension decides how. Without a known one the content does: what is TOML is read as TOML, since an oslo.config
+/// file with PCI options in it never is (their values are JSON without quotes around).
+pub(crate) fn parse_config(path: &Path, source: &Source) -> Result<Config> {
+    let parse = |format| Config::parse(&source.text, format);
+    let parsed = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("toml") => parse(ConfigFormat::Toml),
+        Some("conf") => parse(ConfigFormat::NovaConf),
+        _ => match parse(ConfigFormat::Toml) {
+            Err(error) if error.kind() == ErrorKind::InvalidConfig => parse(ConfigFormat::NovaConf),
             parsed => parsed,
         },
-    }
-}
-
-/// Reads a list of devices from a JSON file.
-pub(crate) fn device_list(path: &Path) -> Result<Vec<Device>> {
-    document(path, "devices")
+    };
+    parsed.map_err(|error| Failure::within(error, source))
 }

@@ -1,8 +1,6 @@
 //! The devices of a machine, and a tracker over them.
 
-use std::path::Path;
-
-use slotwise::{Config, Device, Tracker, TrackerOptions};
+use slotwise::{Config, Device, Error, Tracker, TrackerOptions};
 
 use crate::args::{Machine, Sysfs};
 use crate::failure::{Result, YELLOW};
@@ -16,10 +14,14 @@ pub(crate) struct Found {
 }
 
 /// Reads the functions of a machine.
-pub(crate) fn discover(sysfs: &Sysfs) -> Result<Found> {
-    let root = sysfs.root.as_deref().unwrap_or(Path::new("/sys"));
-    let _ = root;
-    Ok(Found { devices: Vec::new(), warnings: Vec::new() })
+pub(crate) fn discover(args: &Sysfs) -> Result<Found> {
+    let discovery = sysfs(args).discover().map_err(Error::from)?;
+    let warnings = discovery.warnings.iter().map(ToString::to_string).collect();
+    Ok(Found { devices: discovery.devices(), warnings })
+}
+
+fn sysfs(args: &Sysfs) -> slotwise_sysfs::Sysfs {
+    args.root.as_ref().map_or_else(Default::default, slotwise_sysfs::Sysfs::new)
 }
 
 /// The devices of the file that was named, else of the machine. What could not be read is warned about.
@@ -35,7 +37,10 @@ pub(crate) fn devices(machine: &Machine) -> Result<Vec<Device>> {
 /// A tracker with the rules of `config` over all devices of the machine, none of them held.
 pub(crate) fn tracker(config: &Config, machine: &Machine) -> Result<Tracker> {
     let devices = devices(machine)?;
-    let mut tracker = Tracker::new(config.device_specs.clone(), TrackerOptions::default())?;
+    // A list of devices says nothing about the sockets of its host; this machine's would be a guess.
+    let numa_topology = if machine.devices.is_none() { sysfs(&machine.sysfs).numa_topology() } else { None };
+    let options = TrackerOptions { numa_topology, ..TrackerOptions::default() };
+    let mut tracker = Tracker::new(config.device_specs.clone(), options)?;
     tracker.sync(devices)?;
     Ok(tracker)
 }

@@ -26,7 +26,10 @@ pub(crate) fn table(columns: &[(&str, Layout)], rows: &[Vec<Option<String>>]) ->
         .collect();
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_content_arrangement(ContentArrangement::Dynamic);
+    // A pseudo-terminal that nobody has sized says 0.
+    if table.width().is_some_and(|width| width >= 20) {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
     table.set_header(kept.iter().map(|&i| Cell::new(columns[i].0).add_attribute(Attribute::Bold)));
     for row in rows {
         table.add_row(kept.iter().map(|&i| match &row[i] {
@@ -58,10 +61,12 @@ pub(crate) fn plain(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.chars().map(escape).collect())
 }
 
-/// `key=value` pairs with spaces between; null is written as `null`. `None` when there are none.
+/// `key=value` pairs with spaces between, the ids first; null is written as `null`. `None` when there are none.
 pub(crate) fn pairs<'a>(entries: impl IntoIterator<Item = (&'a str, Option<&'a str>)>) -> Option<String> {
-    let pairs: Vec<String> =
-        entries.into_iter().map(|(k, v)| format!("{k}={}", v.unwrap_or("null"))).collect();
+    const FIRST: &[&str] = &["vendor_id", "product_id", "dev_type", "address", "devname"];
+    let mut pairs: Vec<_> = entries.into_iter().collect();
+    pairs.sort_by_key(|(key, _)| FIRST.iter().position(|first| first == key).unwrap_or(FIRST.len()));
+    let pairs: Vec<_> = pairs.iter().map(|(key, text)| format!("{key}={}", text.unwrap_or("null"))).collect();
     (!pairs.is_empty()).then(|| pairs.join(" "))
 }
 
