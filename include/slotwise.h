@@ -405,6 +405,13 @@ uint32_t slotwise_config_placement(const struct slotwise_config *config,
                                    struct slotwise_error **error);
 
 /**
+ * Gives what is allowed in the file but probably not meant, rules and aliases included: a JSON array of sentences.
+ */
+uint32_t slotwise_config_warnings(const struct slotwise_config *config,
+                                  struct slotwise_string *warnings,
+                                  struct slotwise_error **error);
+
+/**
  * Parses rules: a JSON array of which each item is a rule, a list of rules, or a text that holds either, as the
  * entries of Nova's `[pci]device_spec` do.
  *
@@ -501,6 +508,13 @@ uint32_t slotwise_aliases_delete(struct slotwise_aliases *aliases,
 uint32_t slotwise_aliases_list(const struct slotwise_aliases *aliases,
                                struct slotwise_string *list,
                                struct slotwise_error **error);
+
+/**
+ * Gives what is allowed in the aliases but probably not meant: a JSON array of sentences.
+ */
+uint32_t slotwise_aliases_warnings(const struct slotwise_aliases *aliases,
+                                   struct slotwise_string *warnings,
+                                   struct slotwise_error **error);
 
 /**
  * Turns the flavor form `a:2,b:1` into requests: a JSON array, which is the `requests` of a workload.

@@ -184,6 +184,10 @@ public:
     std::string list() const {
         return detail::text([&](auto out, auto error) { return slotwise_aliases_list(get(), out, error); });
     }
+    /** What is allowed but probably not meant, as a JSON array of sentences. */
+    std::string warnings() const {
+        return detail::text([&](auto out, auto error) { return slotwise_aliases_warnings(get(), out, error); });
+    }
     /** As slotwise_aliases_requests(). */
     std::string requests(std::string_view flavor, std::string_view numa_policy = {}) const {
         return detail::text([&](auto out, auto error) {
@@ -221,6 +225,11 @@ public:
     Aliases aliases() const {
         return Aliases(detail::handle<Aliases::Handle>(
             [&](auto out, auto error) { return slotwise_config_aliases(handle_.get(), out, error); }));
+    }
+    /** What is allowed but probably not meant, as a JSON array of sentences. */
+    std::string warnings() const {
+        return detail::text(
+            [&](auto out, auto error) { return slotwise_config_warnings(handle_.get(), out, error); });
     }
     /** `[pci]report_in_placement`. */
     bool report_in_placement() const { return placement().first; }

@@ -146,6 +146,8 @@ static void every_pointer_may_be_null(void) {
     REFUSES_NULL("alias", slotwise_aliases_delete, aliases, TEXT("nic"), NULL);
     REFUSES_NULL("aliases", slotwise_aliases_list, NULL, &text);
     REFUSES_NULL("list", slotwise_aliases_list, aliases, NULL);
+    REFUSES_NULL("aliases", slotwise_aliases_warnings, NULL, &text);
+    REFUSES_NULL("warnings", slotwise_aliases_warnings, aliases, NULL);
     REFUSES_NULL("aliases", slotwise_aliases_requests, NULL, TEXT("nic:1"), NULL, 0, &text);
     REFUSES_NULL("flavor", slotwise_aliases_requests, aliases, NULL, 0, NULL, 0, &text);
     REFUSES_NULL("numa_policy", slotwise_aliases_requests, aliases, TEXT("nic:1"), NULL, 1, &text);
@@ -161,6 +163,8 @@ static void every_pointer_may_be_null(void) {
     REFUSES_NULL("config", slotwise_config_placement, NULL, &flag, &flag);
     REFUSES_NULL("report_in_placement", slotwise_config_placement, config, NULL, &flag);
     REFUSES_NULL("pci_in_placement", slotwise_config_placement, config, &flag, NULL);
+    REFUSES_NULL("config", slotwise_config_warnings, NULL, &text);
+    REFUSES_NULL("warnings", slotwise_config_warnings, config, NULL);
 
     REFUSES_NULL("workload", slotwise_workload_parse, NULL, 0, &no_workload);
     REFUSES_NULL("parsed", slotwise_workload_parse, TEXT(WORKLOAD), NULL);
@@ -373,11 +377,17 @@ static void handles_outlive_what_they_were_made_from(void) {
     SUCCEEDS(slotwise_config_parse, TEXT("nova.conf"), TEXT(CONFIG), &parent);
     SUCCEEDS(slotwise_config_placement, parent, &report, &placement);
     CHECK(!report && !placement);
+    SUCCEEDS(slotwise_config_warnings, parent, &text);
+    CHECK(strcmp(text.data, "[]") == 0);
+    slotwise_string_free(&text);
     SUCCEEDS(slotwise_config_specs, parent, &rules);
     SUCCEEDS(slotwise_config_aliases, parent, &names);
     slotwise_config_free(parent);
     SUCCEEDS(slotwise_aliases_list, names, &text);
     CHECK(holds(&text, "\"nic\""));
+    slotwise_string_free(&text);
+    SUCCEEDS(slotwise_aliases_warnings, names, &text);
+    CHECK(strcmp(text.data, "[]") == 0);
     slotwise_string_free(&text);
     slotwise_aliases_free(names);
     SUCCEEDS(slotwise_tracker_new, rules, NULL, 0, &host);

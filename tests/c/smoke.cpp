@@ -75,6 +75,21 @@ void aliases_are_edited() {
     CHECK(aliases.list() == "[]");
 }
 
+void a_configuration_gives_rules_and_names() {
+    const auto config = slotwise::Config::parse("toml", R"(
+        [[pci.device_spec]]
+        vendor_id = "8086"
+        product_id = "1520"
+        [[pci.alias]]
+        name = "nic"
+        vendor_id = "8086"
+        product_id = "1520"
+    )");
+    CHECK(holds(config.specs().list(), "1520") && holds(config.aliases().list(), "nic"));
+    CHECK(!config.report_in_placement() && !config.pci_in_placement());
+    CHECK(config.warnings() == "[]" && config.aliases().warnings() == "[]");
+}
+
 void one_life_of_a_device() {
     const auto specs = slotwise::Specs::parse(SPECS);
     CHECK(holds(specs.list(), "1520") && specs.warnings() == "[]");
@@ -116,6 +131,7 @@ int main() try {
     errors_are_exceptions();
     objects_move_and_do_not_copy();
     aliases_are_edited();
+    a_configuration_gives_rules_and_names();
     one_life_of_a_device();
     std::printf("smoke.cpp: %u checks\n", checks);
     return 0;

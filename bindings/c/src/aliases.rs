@@ -130,6 +130,23 @@ pub unsafe extern "C" fn slotwise_aliases_list(
     }
 }
 
+/// Gives what is allowed in the aliases but probably not meant: a JSON array of sentences.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn slotwise_aliases_warnings(
+    aliases: *const slotwise_aliases,
+    warnings: *mut slotwise_string,
+    error: *mut *mut slotwise_error,
+) -> u32 {
+    // SAFETY: the caller vouches for the pointers, as the API conventions say.
+    unsafe {
+        ffi::guard(error, || {
+            let (aliases, warnings) = (ffi::shared(aliases, "aliases")?, ffi::out(warnings, "warnings")?);
+            warnings.set_document(&aliases.inner.warnings());
+            Ok(())
+        })
+    }
+}
+
 /// Turns the flavor form `a:2,b:1` into requests: a JSON array, which is the `requests` of a workload.
 ///
 /// `numa_policy` is `required`, `preferred`, `legacy` or `socket` and overrides the aliases' own; it may be left out.

@@ -8,6 +8,7 @@ use crate::aliases::slotwise_aliases;
 use crate::error::slotwise_error;
 use crate::ffi;
 use crate::specs::slotwise_specs;
+use crate::text::slotwise_string;
 
 /// What a configuration file says about PCI devices.
 ///
@@ -107,6 +108,23 @@ pub unsafe extern "C" fn slotwise_config_placement(
             let filter = ffi::out(pci_in_placement, "pci_in_placement")?;
             report.set(config.inner.report_in_placement);
             filter.set(config.inner.pci_in_placement);
+            Ok(())
+        })
+    }
+}
+
+/// Gives what is allowed in the file but probably not meant, rules and aliases included: a JSON array of sentences.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn slotwise_config_warnings(
+    config: *const slotwise_config,
+    warnings: *mut slotwise_string,
+    error: *mut *mut slotwise_error,
+) -> u32 {
+    // SAFETY: the caller vouches for the pointers, as the API conventions say.
+    unsafe {
+        ffi::guard(error, || {
+            let (config, warnings) = (ffi::shared(config, "config")?, ffi::out(warnings, "warnings")?);
+            warnings.set_document(&config.inner.warnings());
             Ok(())
         })
     }

@@ -224,3 +224,50 @@ impl<T> Out<*mut T> {
         self.set(Box::into_raw(Box::new(value)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guarded(body: impl FnOnce() -> Result<()>) -> (u32, Option<Box<slotwise_error>>) {
+        let mut error = std::ptr::null_mut();
+        // SAFETY: the place lives until the call has returned.
+        let code = unsafe { guard(&raw mut error, body) };
+        // SAFETY: NULL, or the box that `guard` let go of.
+        (code, (!error.is_null()).then(|| unsafe { Box::from_raw(error) }))
+    }
+
+    #[test]
+    fn success_is_zero_and_leaves_the_error_alone() {
+        let (code, error) = guarded(|| Ok(()));
+        assert_eq!((code, error.is_none()), (0, true));
+    }
+
+    #[test]
+    fn a_panic_becomes_a_code_and_keeps_its_message() {
+        let panics: [fn() -> Result<()>; 3] =
+            [|| panic!("boom"), || panic!("boom {}", 7), || std::panic::panic_any(7_u8)];
+        for (body, text) in panics.into_iter().zip(["boom", "boom 7", "no message"]) {
+            let (code, error) = guarded(body);
+            assert_eq!(code, ErrorKind::Internal.code());
+            let error = error.expect("a failure gives an error");
+            // SAFETY: the error lives, and with it its message.
+            let message =
+                unsafe { std::ffi::CStr::from_ptr(crate::error::slotwise_error_message(&raw const *error)) };
+            assert_eq!(message.to_str(), Ok(format!("a fault in slotwise itself: {text}").as_str()));
+        }
+    }
+
+    /// The header promises that handles may move between threads and be read by many.
+    #[test]
+    fn handles_are_send_and_sync() {
+        fn both<T: Send + Sync>() {}
+        both::<crate::slotwise_aliases>();
+        both::<crate::slotwise_config>();
+        both::<slotwise_error>();
+        both::<crate::slotwise_pools>();
+        both::<crate::slotwise_specs>();
+        both::<crate::slotwise_tracker>();
+        both::<crate::slotwise_workload>();
+    }
+}

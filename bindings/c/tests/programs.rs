@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
+use slotwise_testkit::{Door, ProcessDoor, RustDoor, conformance};
+
 const STRICT: &[&str] = &["-Wall", "-Wextra", "-Werror", "-pedantic", "-Wshadow", "-g", "-O1"];
 
 /// What the static library needs from the system; harmless with the shared one.
@@ -101,17 +103,16 @@ fn say(reason: &str) {
     let _ = writeln!(std::io::stderr(), "slotwise-c: {reason}");
 }
 
-/// A program under valgrind, which fails when one of these kinds of blocks is left behind.
-fn watched(program: &Path, leaks: &str) -> Command {
+/// Valgrind, which fails when one of these kinds of blocks is left behind; it still wants its program.
+fn valgrind(leaks: &str) -> Command {
     let mut command = Command::new("valgrind");
     command.args(["-q", "--error-exitcode=99", "--leak-check=full", "--num-callers=30"]);
     command.args([format!("--show-leak-kinds={leaks}"), format!("--errors-for-leak-kinds={leaks}")]);
-    command.arg(program);
     command
 }
 
 /// Runs a program and gives what it wrote; it must succeed.
-fn run(mut command: Command, input: &[u8]) -> Vec<u8> {
+fn run(command: &mut Command, input: &[u8]) -> Vec<u8> {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -184,7 +185,7 @@ fn the_headers_compile_alone_and_strictly() {
 fn a_c_program_runs_against_both_libraries() {
     for link in [Link::Static, Link::Shared] {
         let program = compile(Language::C, "c11", "smoke.c", link, &[]).expect("C is required");
-        let output = run(Command::new(&program), b"");
+        let output = run(&mut Command::new(&program), b"");
         assert!(output.starts_with(b"smoke.c: "), "{}", String::from_utf8_lossy(&output));
     }
 }
@@ -193,7 +194,7 @@ fn a_c_program_runs_against_both_libraries() {
 fn a_cxx_program_runs_against_both_libraries() {
     for link in [Link::Static, Link::Shared] {
         let Some(program) = compile(Language::Cxx, "c++17", "smoke.cpp", link, &[]) else { return };
-        let output = run(Command::new(&program), b"");
+        let output = run(&mut Command::new(&program), b"");
         assert!(output.starts_with(b"smoke.cpp: "), "{}", String::from_utf8_lossy(&output));
     }
 }
@@ -206,10 +207,10 @@ fn nothing_leaks_and_no_access_is_invalid() {
     let program =
         compile(Language::C, "c11", "smoke.c", Link::Shared, &["-DVALGRIND"]).expect("C is required");
     // Not even blocks that are still reachable: the library keeps nothing.
-    run(watched(&program, "all"), b"");
+    run(valgrind("all").arg(&program), b"");
     if let Some(program) = compile(Language::Cxx, "c++17", "smoke.cpp", Link::Static, &["-DVALGRIND"]) {
         // The C++ runtime itself keeps its emergency pool for exceptions reachable.
-        run(watched(&program, "definite,indirect,possible"), b"");
+        run(valgrind("definite,indirect,possible").arg(&program), b"");
     }
 }
 
@@ -226,7 +227,7 @@ fn the_sanitizers_have_nothing_to_say() {
         return;
     }
     let program = compile(Language::C, "c11", "smoke.c", Link::Static, flags).expect("C is required");
-    run(Command::new(&program), b"");
+    run(&mut Command::new(&program), b"");
 }
 
 #[test]
@@ -251,6 +252,28 @@ fn the_shared_library_exports_what_the_header_declares() {
         .collect();
     assert_eq!(exported, declared);
     assert!(declared.contains("slotwise_tracker_claim") && declared.len() > 50, "{declared:?}");
+}
+
+/// The cases are replayed through all doors by `cargo xtask conformance`; here it is about what C can get wrong.
+#[test]
+fn the_conformance_cases_agree_and_leave_nothing_behind() {
+    let program = compile(Language::C, "c11", "runner.c", Link::Shared, &["-DCASES"]).expect("C is required");
+    let log = scratch("conformance.valgrind");
+    fs::write(&log, "").expect("a log can be written");
+    let mut command = Command::new(&program);
+    if has_valgrind() {
+        command = valgrind("all");
+        command.arg(format!("--log-file={}", log.display())).arg(&program);
+    }
+    let cases = conformance::load_cases(&conformance::default_dir()).expect("the cases can be read");
+    let c = ProcessDoor::spawn("c", &mut command).expect("the runner starts");
+    let mut doors: Vec<Box<dyn Door>> = vec![Box::new(RustDoor::new()), Box::new(c)];
+    let report = conformance::run(&cases, &mut doors);
+    assert!(report.passed(), "{report}");
+    // The runner ends with its door, and what valgrind has found is in the log then.
+    drop(doors);
+    let found = fs::read_to_string(&log).expect("the log can be read");
+    assert!(found.is_empty(), "{found}");
 }
 
 #[test]
@@ -308,10 +331,12 @@ fn the_conformance_runner_speaks_its_protocol() {
 
     let mut commands = vec![Command::new(&program)];
     if has_valgrind() {
-        commands.push(watched(&program, "all"));
+        let mut command = valgrind("all");
+        command.arg(&program);
+        commands.push(command);
     }
-    for command in commands {
-        let output = run(command, &script);
+    for mut command in commands {
+        let output = run(&mut command, &script);
         let mut rest = &output[..];
         for (verdict, part) in &expected {
             let end = rest.iter().position(|byte| *byte == b'\n').expect("an answer has a first line");
