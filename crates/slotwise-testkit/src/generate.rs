@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use slotwise::{
     Device, DeviceType, ExtraInfo, NumaCell, NumaPolicy, NumaTopology, PciAddress, Request, RequestSource,
-    Strategy, Workload,
+    Workload,
 };
 
 /// A small deterministic generator of pseudo-random numbers (SplitMix64).
@@ -184,7 +184,7 @@ pub fn workload(rng: &mut Rng, size: Size, host: &Host) -> Workload {
         }
     }
     let provider_mapping = (!mapping.is_empty()).then_some(mapping);
-    Workload { requests, numa_cells, provider_mapping, strategy: Strategy::Exact, budget: None }
+    Workload { numa_cells, provider_mapping, ..Workload::new(requests) }
 }
 
 fn request(rng: &mut Rng, size: Size, host: &Host, index: usize) -> Request {
@@ -196,13 +196,13 @@ fn request(rng: &mut Rng, size: Size, host: &Host, index: usize) -> Request {
         // No id is the beginning of another one.
         request_id: Some(format!("r{index:03}")),
         requester_id: Some(format!("port-{index}")),
-        alias_name: None,
         count,
         alternatives,
         numa_policy: [NumaPolicy::Required, NumaPolicy::Preferred, NumaPolicy::Legacy, NumaPolicy::Socket]
             .get(policy)
             .copied(),
         source: if rng.chance(30) { RequestSource::NeutronPort } else { RequestSource::Flavor },
+        ..Request::default()
     }
 }
 

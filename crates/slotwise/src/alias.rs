@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::extra_info::{ExtraInfo, require_bool};
 use crate::limits;
 use crate::numa::NumaPolicy;
-use crate::request::{Request, RequestSource, check_count};
+use crate::request::{Request, check_count};
 
 /// One alias: a name, a NUMA policy, and the alternatives (lines) that are ORed.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -119,6 +119,36 @@ impl Aliases {
         &self.aliases
     }
 
+    /// Whether Placement chooses the devices, as [`Aliases::parse`] was told.
+    #[must_use]
+    pub const fn pci_in_placement(&self) -> bool {
+        self.pci_in_placement
+    }
+
+    /// The lines in canonical form, one JSON object each, in order: [`Aliases::parse`] makes the same aliases of them.
+    ///
+    /// ```
+    /// let line = r#"{"name": "nic", "vendor_id": "15b3", "product_id": "1018", "device_type": "type-VF"}"#;
+    /// let aliases = slotwise::Aliases::parse(&[line], false)?;
+    /// let lines: Vec<String> = aliases.lines().iter().map(ToString::to_string).collect();
+    /// assert_eq!(slotwise::Aliases::parse(&lines, false)?, aliases);
+    /// # Ok::<(), slotwise::Error>(())
+    /// ```
+    #[must_use]
+    pub fn lines(&self) -> Vec<Value> {
+        let line = |alias: &Alias, alternative: &ExtraInfo| {
+            let mut fields = Map::new();
+            for (key, text) in alternative.iter() {
+                let key = if key == "dev_type" { "device_type" } else { key };
+                fields.insert(key.to_owned(), text.into());
+            }
+            fields.insert("name".to_owned(), alias.name.as_str().into());
+            fields.insert("numa_policy".to_owned(), serde_json::json!(alias.numa_policy));
+            Value::Object(fields)
+        };
+        self.aliases.iter().flat_map(|alias| alias.alternatives.iter().map(move |a| line(alias, a))).collect()
+    }
+
     /// Turns the flavor form `a:2,b:1` into requests; `numa_policy` overrides the aliases' own policy.
     ///
     /// There is one request per item, in order, also when an alias is named twice. Spaces are tolerated around names,
@@ -182,13 +212,11 @@ impl Aliases {
         let count = if count.is_empty() { 0 } else { count.parse().unwrap_or(u32::MAX) };
         check_count(count)?;
         Ok(Request {
-            request_id: None,
-            requester_id: None,
             alias_name: Some(alias.name.clone()),
             count,
             alternatives: alias.alternatives.clone(),
             numa_policy: Some(numa_policy.unwrap_or(alias.numa_policy)),
-            source: RequestSource::Flavor,
+            ..Request::default()
         })
     }
 
@@ -395,4 +423,219 @@ fn unknown_key(key: &str) -> Error {
     let key = clip(key);
     invalid(&format!("an alias has no key {key:?}"), &format!("write one of: {}", KEYS.join(", ")))
         .inside(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn parse(lines: &[Value], pci_in_placement: bool) -> Result<Aliases> {
+        let texts: Vec<String> = lines.iter().map(Value::to_string).collect();
+        Aliases::parse(&texts, pci_in_placement)
+    }
+
+    /// A line for 8086:1572 with more keys.
+    fn line(more: &Value) -> Value {
+        let mut line = json!({"name": "nic", "vendor_id": "8086", "product_id": "1572"});
+        for (key, value) in more.as_object().expect("an object") {
+            line[key] = value.clone();
+        }
+        line
+    }
+
+    #[track_caller]
+    fn check(lines: &[Value], pci_in_placement: bool, expect: &Value) {
+        let aliases = parse(lines, pci_in_placement).expect("good lines");
+        assert_eq!(serde_json::to_value(aliases.list()).expect("JSON"), *expect);
+    }
+
+    #[track_caller]
+    fn refused(lines: &[Value], pci_in_placement: bool, path: &str, message: &str) {
+        let error = parse(lines, pci_in_placement).expect_err(message);
+        assert_eq!((error.kind(), error.place().path.as_str()), (ErrorKind::InvalidAlias, path), "{error}");
+        assert!(error.message().contains(message), "{error}");
+        assert!(error.place().line.is_some() && error.place().column.is_some());
+    }
+
+    #[test]
+    fn lines_become_alternatives() {
+        check(
+            &[
+                json!({"name": " gpu ", "vendor_id": "10DE", "product_id": "25b6", "device_type": "type-VF",
+                    "numa_policy": "preferred", "live_migratable": "Yes", "capability_type": "pci"}),
+                line(&json!({"traits": "A,B", "resource_class": "NIC"})),
+                json!({"name": "gpu", "vendor_id": "10de", "product_id": "25b7", "device_type": "type-VF",
+                    "numa_policy": "preferred"}),
+            ],
+            false,
+            &json!([
+                {"name": "gpu", "numa_policy": "preferred", "alternatives": [
+                    {"vendor_id": "10de", "product_id": "25b6", "dev_type": "type-VF", "live_migratable": "true"},
+                    {"vendor_id": "10de", "product_id": "25b7", "dev_type": "type-VF"},
+                ]},
+                {"name": "nic", "numa_policy": "legacy", "alternatives": [
+                    {"vendor_id": "8086", "product_id": "1572", "traits": "A,B", "resource_class": "NIC"},
+                ]},
+            ]),
+        );
+    }
+
+    /// Nova fails here with `'dev_type'`.
+    #[test]
+    fn lines_without_a_device_type_agree() {
+        let aliases =
+            parse(&[line(&json!({})), line(&json!({"product_id": "1573"}))], false).expect("good lines");
+        assert_eq!(aliases.list()[0].alternatives.len(), 2);
+        refused(
+            &[line(&json!({})), line(&json!({"device_type": "type-PF"}))],
+            false,
+            "alias[1].device_type",
+            "another device type",
+        );
+    }
+
+    #[test]
+    fn in_placement_an_alias_has_one_line_and_may_name_a_class() {
+        let by_class = json!({"name": "a", "resource_class": "PGPU"});
+        check(
+            std::slice::from_ref(&by_class),
+            true,
+            &json!([{"name": "a", "numa_policy": "legacy", "alternatives": [{"resource_class": "PGPU"}]}]),
+        );
+        refused(std::slice::from_ref(&by_class), false, "alias[0]", "does not say which devices");
+        refused(&[line(&json!({})), line(&json!({}))], true, "alias[1].name", "a second line");
+        refused(&[json!({"name": "a", "traits": "T"})], true, "alias[0]", "does not say which devices");
+    }
+
+    #[test]
+    fn bad_lines_name_their_place() {
+        refused(&[json!([])], false, "alias[0]", "is not a JSON object");
+        refused(&[json!({"vendor_id": "8086", "product_id": "1572"})], false, "alias[0]", "needs a name");
+        refused(&[line(&json!({"name": " "}))], false, "alias[0].name", "empty or too long");
+        refused(&[line(&json!({"name": "é".repeat(257)}))], false, "alias[0].name", "empty or too long");
+        refused(&[line(&json!({"vendor_id": "808"}))], false, "alias[0].vendor_id", "is not an id");
+        refused(&[line(&json!({"vendor_id": "*"}))], false, "alias[0].vendor_id", "is not an id");
+        refused(&[line(&json!({"product_id": 1572}))], false, "alias[0].product_id", "not a text");
+        refused(
+            &[line(&json!({"device_type": "vdpa"}))],
+            false,
+            "alias[0].device_type",
+            "is not a device_type",
+        );
+        refused(
+            &[line(&json!({"numa_policy": "close"}))],
+            false,
+            "alias[0].numa_policy",
+            "is not a numa_policy",
+        );
+        refused(
+            &[line(&json!({"live_migratable": "may"}))],
+            false,
+            "alias[0].live_migratable",
+            "not a boolean",
+        );
+        refused(&[line(&json!({"live_migratable": true}))], false, "alias[0].live_migratable", "not a text");
+        refused(&[line(&json!({"capability_type": "usb"}))], false, "alias[0].capability_type", "is not");
+        refused(&[line(&json!({"rack": "7"}))], false, "alias[0].rack", "has no key \"rack\"");
+        refused(&[line(&json!({"rack": 7}))], false, "alias[0].rack", "has no key \"rack\"");
+        refused(
+            &[json!({"name": "a", "vendor_id": "8086"})],
+            false,
+            "alias[0]",
+            "does not say which devices",
+        );
+        refused(
+            &[line(&json!({})), line(&json!({"numa_policy": "required"}))],
+            false,
+            "alias[1].numa_policy",
+            "another NUMA policy",
+        );
+        let error = Aliases::parse(&["{"], false).expect_err("no JSON");
+        assert_eq!((error.kind(), error.place().path.as_str()), (ErrorKind::InvalidJson, "alias[0]"));
+        let error = Aliases::parse(&vec![line(&json!({})).to_string(); 257], false).expect_err("too many");
+        assert_eq!((error.kind(), error.place().path.as_str()), (ErrorKind::LimitExceeded, "alias[256]"));
+    }
+
+    #[test]
+    fn create_update_delete_are_all_or_nothing() {
+        let mut aliases = parse(&[line(&json!({})), line(&json!({"name": "b"}))], false).expect("good lines");
+        let before = aliases.clone();
+        let text = |more: Value| line(&more).to_string();
+        let fails = |result: Result<&Alias>, kind, path: &str| {
+            let error = result.expect_err(path);
+            assert_eq!((error.kind(), error.place().path.as_str()), (kind, path), "{error}");
+        };
+        fails(aliases.create(&[text(json!({}))]), ErrorKind::AlreadyExists, "alias[0].name");
+        fails(aliases.update(&[text(json!({"name": "c"}))]), ErrorKind::UnknownAlias, "alias[0].name");
+        fails(
+            aliases.create(&[text(json!({"name": "c"})), text(json!({"name": "d"}))]),
+            ErrorKind::InvalidAlias,
+            "alias",
+        );
+        fails(aliases.create::<&str>(&[]), ErrorKind::InvalidAlias, "alias");
+        fails(aliases.update(&[text(json!({"rack": "7"}))]), ErrorKind::InvalidAlias, "alias[0].rack");
+        assert_eq!(aliases.delete("c").expect_err("unknown").kind(), ErrorKind::UnknownAlias);
+        assert_eq!(aliases, before);
+
+        let lines = [text(json!({"numa_policy": "socket"})), text(json!({"numa_policy": "socket"}))];
+        assert_eq!(aliases.update(&lines).expect("known").alternatives.len(), 2);
+        assert_eq!(aliases.create(&[text(json!({"name": "c"}))]).expect("new").name, "c");
+        assert_eq!(aliases.delete("b").expect("known").name, "b");
+        let names: Vec<_> = aliases.list().iter().map(|alias| alias.name.as_str()).collect();
+        assert_eq!(names, ["nic", "c"]);
+    }
+
+    #[test]
+    fn flavors_become_requests() {
+        let lines = [line(&json!({"numa_policy": "required"})), line(&json!({"name": "b c"}))];
+        let aliases = parse(&lines, false).expect("good lines");
+        let requests = aliases.requests(" nic : 2 ,b c:1, nic:01", None).expect("a good flavor");
+        let found: Vec<_> = requests
+            .iter()
+            .map(|r| (r.alias_name.as_deref(), r.count, r.numa_policy, r.request_id.as_deref()))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                (Some("nic"), 2, Some(NumaPolicy::Required), None),
+                (Some("b c"), 1, Some(NumaPolicy::Legacy), None),
+                (Some("nic"), 1, Some(NumaPolicy::Required), None),
+            ]
+        );
+        let requests = aliases.requests("nic:1", Some(NumaPolicy::Socket)).expect("a good flavor");
+        assert_eq!(requests[0].numa_policy, Some(NumaPolicy::Socket));
+
+        for (flavor, kind, path) in [
+            ("", ErrorKind::InvalidRequest, "flavor[0]"),
+            ("nic:1,", ErrorKind::InvalidRequest, "flavor[1]"),
+            ("nic:1,,nic:1", ErrorKind::InvalidRequest, "flavor[1]"),
+            ("nic", ErrorKind::InvalidRequest, "flavor[0]"),
+            ("nic:", ErrorKind::InvalidRequest, "flavor[0]"),
+            ("nic:1:2", ErrorKind::InvalidRequest, "flavor[0]"),
+            ("nic:0", ErrorKind::InvalidRequest, "flavor[0]"),
+            ("nic:1000000000", ErrorKind::InvalidRequest, "flavor[0]"),
+            ("nic:99999999999999999999999", ErrorKind::InvalidRequest, "flavor[0]"),
+            ("nic:-1", ErrorKind::InvalidRequest, "flavor[0]"),
+            ("nic:+1", ErrorKind::InvalidRequest, "flavor[0]"),
+            ("nic:1,gpu:1", ErrorKind::UnknownAlias, "flavor[1]"),
+            (&"nic:1,".repeat(300), ErrorKind::LimitExceeded, "flavor"),
+            (&"n".repeat(100_000), ErrorKind::LimitExceeded, "flavor"),
+        ] {
+            let error = aliases.requests(flavor, None).expect_err(flavor);
+            assert_eq!((error.kind(), error.place().path.as_str()), (kind, path), "{flavor}: {error}");
+        }
+    }
+
+    #[test]
+    fn warnings_name_what_cannot_work() {
+        let lines = [line(&json!({"name": "a:b", "traits": "T"}))];
+        let found = parse(&lines, false).expect("good lines").warnings();
+        assert!(
+            found[0].contains("no flavor can ask") && found[1].contains("traits has no effect"),
+            "{found:?}"
+        );
+        assert_eq!(found.len(), 2);
+    }
 }

@@ -23,6 +23,9 @@ pub(crate) enum Nearness {
 #[derive(Debug)]
 pub(crate) struct Prepared<'a> {
     pub(crate) request: &'a Request,
+    /// How many devices, and what they may look like: of the option that is tried.
+    pub(crate) count: u32,
+    alternatives: &'a [ExtraInfo],
     pub(crate) policy: NumaPolicy,
     /// The providers to take devices from, one entry per device; empty when Placement has no say.
     pub(crate) providers: Vec<&'a str>,
@@ -38,8 +41,16 @@ pub(crate) struct Prepared<'a> {
 }
 
 impl<'a> Prepared<'a> {
-    pub(crate) fn new(pools: &Pools, workload: &'a Workload, request: &'a Request) -> Self {
-        let cells = workload.cells();
+    /// Prepares option `option` of a request, for a guest on these NUMA cells.
+    pub(crate) fn new(
+        pools: &Pools,
+        workload: &'a Workload,
+        request: &'a Request,
+        option: usize,
+        cells: &'a [u32],
+    ) -> Self {
+        let (count, alternatives) =
+            request.options().nth(option).unwrap_or((request.count, request.alternatives.as_slice()));
         let policy = request.numa_policy.unwrap_or_default();
         let neighbours = match &pools.topology {
             Some(topology) if policy == NumaPolicy::Socket && !cells.is_empty() => {
@@ -47,10 +58,12 @@ impl<'a> Prepared<'a> {
             }
             _ => std::collections::BTreeSet::new(),
         };
-        let any = |test: &dyn Fn(&ExtraInfo) -> bool| request.alternatives.iter().any(test);
-        let all_live = |value| request.alternatives.iter().all(|a| a.text("live_migratable") == Some(value));
+        let any = |test: &dyn Fn(&ExtraInfo) -> bool| alternatives.iter().any(test);
+        let all_live = |value| alternatives.iter().all(|a| a.text("live_migratable") == Some(value));
         Prepared {
             request,
+            count,
+            alternatives,
             policy,
             providers: workload.providers(request),
             has_cells: !cells.is_empty(),
@@ -92,7 +105,7 @@ impl<'a> Prepared<'a> {
     /// Whether `step` keeps a pool, whatever other steps say.
     pub(crate) fn keeps(&self, step: Step, pool: &Pool) -> bool {
         match step {
-            Step::Attributes => self.request.alternatives.iter().any(|a| matches(a, pool)),
+            Step::Attributes => self.alternatives.iter().any(|a| matches(a, pool)),
             Step::PhysicalFunctions => self.asks_pf || pool.attributes.text("dev_type") != Some("type-PF"),
             Step::Vdpa => self.asks_vdpa || pool.attributes.text("dev_type") != Some("vdpa"),
             Step::RemoteManaged => {
@@ -120,16 +133,25 @@ impl<'a> Prepared<'a> {
     /// Source: Nova 34's `_filter_pools_for_numa_cells`. If the strictest set of pools has enough devices, it comes
     /// first; otherwise near and unknown ones come together in stable order, and the rest after them.
     pub(crate) fn order(&self, pools: &[Pool], counts: &[u32], allowed: &[usize]) -> Vec<usize> {
+        self.order_by(allowed, |i| &pools[i], |i| counts[i])
+    }
+
+    /// The same for anything that has a pool and a count.
+    pub(crate) fn order_by<'p>(
+        &self,
+        allowed: &[usize],
+        pool: impl Fn(usize) -> &'p Pool,
+        count: impl Fn(usize) -> u32,
+    ) -> Vec<usize> {
         let mut order = allowed.to_vec();
         if self.has_cells {
-            let local = |&&i: &&usize| self.nearness(&pools[i]) == Nearness::Local;
-            let left: u64 = allowed.iter().filter(local).map(|&i| u64::from(counts[i])).sum();
-            let enough = left >= u64::from(self.request.count);
+            let local = |&&i: &&usize| self.nearness(pool(i)) == Nearness::Local;
+            let left: u64 = allowed.iter().filter(local).map(|&i| u64::from(count(i))).sum();
+            let enough = left >= u64::from(self.count);
             // The sort is stable: within a tier the pools keep their order.
-            order.sort_by_key(|&i| match self.nearness(&pools[i]) {
+            order.sort_by_key(|&i| match self.nearness(pool(i)) {
                 Nearness::Local => 0,
-                Nearness::Unknown => u8::from(enough),
-                Nearness::Socket => u8::from(enough),
+                Nearness::Unknown | Nearness::Socket => u8::from(enough),
                 Nearness::Remote => 2,
             });
         }
@@ -153,7 +175,7 @@ impl<'a> Prepared<'a> {
         RequestReport {
             request: index,
             request_id: self.request.request_id.clone(),
-            wanted: self.request.count,
+            wanted: self.count,
             free,
             steps,
         }

@@ -41,6 +41,9 @@ impl Fit {
 pub struct Assignment {
     /// One entry per request, in the order of the requests.
     pub requests: Vec<RequestAssignment>,
+    /// The guest's NUMA cells, where they were to be chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub numa_cells: Option<Vec<u32>>,
 }
 
 /// What serves one request.
@@ -52,6 +55,15 @@ pub struct RequestAssignment {
     pub picks: Vec<Pick>,
     /// The devices, in the order they are taken; empty where the pools have counts only.
     pub devices: Vec<PciAddress>,
+    /// Which of its options serves it: 0 is what it asks for first, 1 its first fallback.
+    #[serde(default)]
+    pub option: usize,
+    /// Devices that nobody asked for but that come along, because a device group is handed out as a whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub companions: Vec<PciAddress>,
+    /// How many companions from which pool.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub companion_picks: Vec<Pick>,
 }
 
 /// A number of devices from one pool.

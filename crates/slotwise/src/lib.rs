@@ -66,7 +66,9 @@ pub use extra_info::ExtraInfo;
 pub use fit::{Assignment, Fit, NoFit, Pick, RequestAssignment, RequestReport, Step, StepReport, Undecided};
 pub use numa::{NumaCell, NumaPolicy, NumaTopology};
 pub use pool::{Group, Pool, Pools};
-pub use request::{PLACEMENT_KEYS, Request, RequestSource, Strategy, Workload};
+pub use request::{
+    CellChoice, Constraint, Fallback, PLACEMENT_KEYS, Preference, Relation, Request, RequestSource, Strategy, Workload,
+};
 pub use spec::{DeviceSpecs, Explanation, RuleVerdict};
 pub use tracker::{
     Binding, BindingQuery, Deferred, DeferredChange, FreeScope, Retagged, SpecsDiff, SyncReport, TrackedDevice,

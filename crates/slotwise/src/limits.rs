@@ -27,6 +27,15 @@ pub const MAX_REQUESTS: usize = 256;
 /// The most alternatives in one request, and the most lines of one alias.
 pub const MAX_ALTERNATIVES: usize = 256;
 
+/// The most fallbacks of one request.
+pub const MAX_FALLBACKS: usize = 16;
+
+/// The most constraints of one workload, and the most keys of one kind in a request.
+pub const MAX_CONSTRAINTS: usize = 64;
+
+/// The most NUMA cells to choose a guest's from.
+pub const MAX_CELL_CHOICE: usize = 16;
+
 /// Fails with [`ErrorKind::LimitExceeded`] when `len` is over `max`.
 pub(crate) fn check(what: &str, len: usize, max: usize) -> Result<()> {
     if len <= max {

@@ -35,7 +35,7 @@ pub(crate) enum Purpose {
 /// Serves one request after the other; the first that cannot be served decides.
 pub(crate) fn nova(pools: &Pools, workload: &Workload, purpose: Purpose) -> Decision {
     let list = &pools.list;
-    let prepared: Vec<_> = workload.requests.iter().map(|r| Prepared::new(pools, workload, r)).collect();
+    let prepared: Vec<_> = workload.requests.iter().map(|r| Prepared::new(pools, workload, r, 0, workload.cells())).collect();
     let families = Families::new(list);
     let mut counts: Vec<u32> = list.iter().map(|pool| pool.count).collect();
     let mut picks = Vec::with_capacity(prepared.len());
@@ -44,11 +44,11 @@ pub(crate) fn nova(pools: &Pools, workload: &Workload, purpose: Purpose) -> Deci
             let usable = usable(request, list, &counts);
             let free: Vec<u32> = list.iter().map(|pool| pool.count).collect();
             let reports = prepared.iter().enumerate().map(|(n, p)| p.report(n, list, &free, NOVA_STEPS)).collect();
-            return Decision::NoFit(report::no_fit(&prepared, vec![i], usable, reports));
+            return Decision::NoFit(report::no_fit(&prepared, &[], vec![i], usable, reports));
         };
         picks.push(taken);
     }
-    Decision::Fits(picks)
+    Decision::Fits(pools.assignment(workload, picks))
 }
 
 fn serve(
@@ -61,7 +61,7 @@ fn serve(
     let order = filter(request, pools, counts)?;
     let mut picks = Vec::new();
     if request.providers.is_empty() {
-        let mut need = request.request.count;
+        let mut need = request.count;
         for pool in order {
             let count = need.min(counts[pool]);
             if count > 0 {
@@ -114,7 +114,7 @@ fn total(kept: &[usize], counts: &[u32]) -> u64 {
 
 /// The pools that a request may use, in the order in which they are used; `None` if they have too few devices.
 fn filter(request: &Prepared<'_>, pools: &[Pool], counts: &[u32]) -> Option<Vec<usize>> {
-    let wanted = u64::from(request.request.count);
+    let wanted = u64::from(request.count);
     let mut kept: Vec<usize> = (0..pools.len()).filter(|&i| counts[i] > 0).collect();
     for &step in NOVA_STEPS {
         match step {
@@ -142,7 +142,7 @@ fn by_numa(request: &Prepared<'_>, pools: &[Pool], counts: &[u32], kept: Vec<usi
     if !request.has_cells {
         return kept;
     }
-    let wanted = u64::from(request.request.count);
+    let wanted = u64::from(request.count);
     let within = |tiers: &[Nearness]| -> Vec<usize> {
         kept.iter().copied().filter(|&i| tiers.contains(&request.nearness(&pools[i]))).collect()
     };

@@ -16,6 +16,7 @@ use crate::fit::{Assignment, Fit, Pick, RequestAssignment};
 use crate::nova::{self, Purpose};
 use crate::numa::NumaTopology;
 use crate::request::{Strategy, Workload};
+use crate::solve::bins::Attributes;
 use crate::solve::{self, Decision};
 use crate::stock::Families;
 
@@ -228,24 +229,30 @@ impl Pools {
     ///
     /// [`ErrorKind::InvalidRequest`] or [`ErrorKind::LimitExceeded`] for a workload that is not valid.
     pub fn fit(&self, workload: &Workload) -> Result<Fit> {
-        self.decide(workload, Purpose::Fit)
+        self.decide(workload, Purpose::Fit, None)
     }
 
-    pub(crate) fn decide(&self, workload: &Workload, purpose: Purpose) -> Result<Fit> {
+    /// As [`Pools::fit`], for a scheduler's fit or a host's claim, with what is known of the devices beyond their pools.
+    pub(crate) fn decide(
+        &self,
+        workload: &Workload,
+        purpose: Purpose,
+        attributes: Option<&dyn Attributes>,
+    ) -> Result<Fit> {
         workload.validate().map_err(|e| e.inside("workload"))?;
         let decision = match workload.strategy {
-            Strategy::Exact => solve::exact(self, workload),
+            Strategy::Exact => solve::exact(self, workload, attributes)?,
             Strategy::Nova => nova::nova(self, workload, purpose),
         };
         Ok(match decision {
-            Decision::Fits(picks) => Fit::Fits(self.assignment(workload, picks)),
+            Decision::Fits(assignment) => Fit::Fits(assignment),
             Decision::NoFit(no) => Fit::NoFit(no),
             Decision::Undecided(undecided) => Fit::Undecided(undecided),
         })
     }
 
     /// Names the devices that the picks stand for: each pool hands out from its back.
-    fn assignment(&self, workload: &Workload, picks: Vec<Vec<Pick>>) -> Assignment {
+    pub(crate) fn assignment(&self, workload: &Workload, picks: Vec<Vec<Pick>>) -> Assignment {
         let mut taken = vec![0; self.list.len()];
         let requests = workload.requests.iter().zip(picks).map(|(request, picks)| {
             let mut devices = Vec::new();
@@ -255,9 +262,16 @@ impl Pools {
                 devices.extend(from_back.copied());
                 taken[pick.pool] += pick.count as usize;
             }
-            RequestAssignment { request_id: request.request_id.clone(), picks, devices }
+            RequestAssignment {
+                request_id: request.request_id.clone(),
+                picks,
+                devices,
+                option: 0,
+                companions: Vec::new(),
+                companion_picks: Vec::new(),
+            }
         });
-        Assignment { requests: requests.collect() }
+        Assignment { requests: requests.collect(), numa_cells: None }
     }
 
     /// Takes what an assignment found by [`Pools::fit`] uses, so that the next workload sees what is left.
@@ -271,8 +285,9 @@ impl Pools {
     pub fn consume(&mut self, assignment: &Assignment) -> Result<()> {
         let families = Families::new(&self.list);
         let mut counts: Vec<u32> = self.list.iter().map(|pool| pool.count).collect();
+        let mut named = std::collections::BTreeSet::new();
         for (r, request) in assignment.requests.iter().enumerate() {
-            for (p, pick) in request.picks.iter().enumerate() {
+            for (p, pick) in request.picks.iter().chain(&request.companion_picks).enumerate() {
                 if counts.get(pick.pool).is_none_or(|&count| count < pick.count) {
                     return Err(Error::new(
                         ErrorKind::InvalidState,
@@ -283,9 +298,11 @@ impl Pools {
                 }
                 families.take(&mut counts, pick.pool, pick.count);
             }
+            named.extend(request.devices.iter().chain(&request.companions).copied());
         }
         for (pool, count) in self.list.iter_mut().zip(counts) {
             pool.count = count;
+            pool.devices.retain(|device| !named.contains(device));
             pool.devices.truncate(count as usize);
         }
         self.list.retain(|pool| pool.count > 0);

@@ -4,21 +4,24 @@ use std::fmt::Write;
 
 use crate::filter::{Prepared, clamp};
 use crate::fit::{NoFit, RequestReport};
+use crate::request::{Constraint, Relation};
 
 /// Puts a *no* together: the requests in conflict, and a paragraph that a person can act on.
 pub(crate) fn no_fit(
     prepared: &[Prepared<'_>],
+    constraints: &[Constraint],
     conflict: Vec<usize>,
     usable: u64,
     requests: Vec<RequestReport>,
 ) -> NoFit {
-    let needed: u64 = conflict.iter().map(|&r| u64::from(prepared[r].request.count)).sum();
-    let message = paragraph(prepared, &conflict, needed, usable, &requests);
+    let needed: u64 = conflict.iter().map(|&r| u64::from(prepared[r].count)).sum();
+    let message = paragraph(prepared, constraints, &conflict, needed, usable, &requests);
     NoFit { message, conflict, needed: clamp(needed), usable: clamp(usable), requests }
 }
 
 fn paragraph(
     prepared: &[Prepared<'_>],
+    constraints: &[Constraint],
     conflict: &[usize],
     needed: u64,
     usable: u64,
@@ -31,6 +34,12 @@ fn paragraph(
         [one] => write!(text, "{one} needs {}", devices(needed)),
         many => write!(text, "{} together need {}", join(many), devices(needed)),
     };
+    for constraint in constraints.iter().filter(|c| c.requests.iter().any(|r| conflict.contains(r))) {
+        let _ = match constraint.relation {
+            Relation::Same => write!(text, " with the same {}", constraint.key),
+            Relation::Distinct => write!(text, " with different {}", constraint.key),
+        };
+    }
     let _ = match usable {
         0 => write!(text, ", but no free device can serve {}", if names.len() == 1 { "it" } else { "them" }),
         few if few < needed => write!(text, ", but only {} can serve {}", free_devices(few), if names.len() == 1 { "it" } else { "them" }),

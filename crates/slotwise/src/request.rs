@@ -54,6 +54,46 @@ pub struct Request {
     pub numa_policy: Option<NumaPolicy>,
     /// Where the request comes from.
     pub source: RequestSource,
+    /// What to take instead if this cannot be had, best first ("one H100, else two A100").
+    pub otherwise: Vec<Fallback>,
+    /// Each device from another card: another physical function, or another function of its own.
+    pub isolate: bool,
+    /// Attributes in which all its devices must agree, such as `numa_node` or `switch`.
+    pub same: Vec<String>,
+    /// Attributes in which no two of its devices may agree.
+    pub distinct: Vec<String>,
+    /// Attributes in which its devices should agree as far as possible: preferred islands.
+    pub prefer_same: Vec<String>,
+}
+
+/// What a request takes instead if what it asks for first cannot be had.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fallback {
+    /// How many devices, 1 to [`limits::MAX_COUNT`].
+    pub count: u32,
+    /// What a device may look like, as in [`Request::alternatives`].
+    pub alternatives: Vec<ExtraInfo>,
+}
+
+impl Default for Request {
+    /// One device of any kind.
+    fn default() -> Self {
+        Request {
+            request_id: None,
+            requester_id: None,
+            alias_name: None,
+            count: 1,
+            alternatives: vec![ExtraInfo::new()],
+            numa_policy: None,
+            source: RequestSource::Flavor,
+            otherwise: Vec::new(),
+            isolate: false,
+            same: Vec::new(),
+            distinct: Vec::new(),
+            prefer_same: Vec::new(),
+        }
+    }
 }
 
 impl Request {
@@ -63,15 +103,7 @@ impl Request {
     ///
     /// [`ErrorKind::InvalidRequest`] when the count is out of range.
     pub fn new(count: u32, alternative: ExtraInfo) -> Result<Self> {
-        let request = Request {
-            request_id: None,
-            requester_id: None,
-            alias_name: None,
-            count,
-            alternatives: vec![alternative],
-            numa_policy: None,
-            source: RequestSource::Flavor,
-        };
+        let request = Request { count, alternatives: vec![alternative], ..Request::default() };
         request.validate()?;
         Ok(request)
     }
@@ -82,15 +114,44 @@ impl Request {
     ///
     /// [`ErrorKind::InvalidRequest`] or [`ErrorKind::LimitExceeded`] with the field as its place.
     pub fn validate(&self) -> Result<()> {
-        check_count(self.count).map_err(|e| e.inside("count"))?;
-        if self.alternatives.is_empty() {
-            return Err(Error::new(ErrorKind::InvalidRequest, "a request needs at least one alternative")
-                .with_help("give [{}] to accept any device")
-                .inside("alternatives"));
+        check_option(self.count, &self.alternatives)?;
+        limits::check("number of fallbacks", self.otherwise.len(), limits::MAX_FALLBACKS)
+            .map_err(|e| e.inside("otherwise"))?;
+        for (i, fallback) in self.otherwise.iter().enumerate() {
+            check_option(fallback.count, &fallback.alternatives).map_err(|e| e.inside(format!("otherwise[{i}]")))?;
         }
-        limits::check("number of alternatives", self.alternatives.len(), limits::MAX_ALTERNATIVES)
-            .map_err(|e| e.inside("alternatives"))
+        for (name, keys) in [("same", &self.same), ("distinct", &self.distinct), ("prefer_same", &self.prefer_same)] {
+            limits::check("number of keys", keys.len(), limits::MAX_CONSTRAINTS).map_err(|e| e.inside(name))?;
+        }
+        let isolated = self.isolate.then_some("address");
+        let mut distinct = self.distinct.iter().map(String::as_str).chain(isolated);
+        match distinct.find(|key| self.same.iter().any(|same| same == key)) {
+            Some(key) if self.count > 1 => Err(contradiction(key).inside("same")),
+            _ => Ok(()),
+        }
     }
+
+    /// What is asked for first, and the fallbacks after it: count and alternatives of each.
+    pub(crate) fn options(&self) -> impl Iterator<Item = (u32, &[ExtraInfo])> {
+        let fallbacks = self.otherwise.iter().map(|fallback| (fallback.count, fallback.alternatives.as_slice()));
+        std::iter::once((self.count, self.alternatives.as_slice())).chain(fallbacks)
+    }
+}
+
+fn check_option(count: u32, alternatives: &[ExtraInfo]) -> Result<()> {
+    check_count(count).map_err(|e| e.inside("count"))?;
+    if alternatives.is_empty() {
+        return Err(Error::new(ErrorKind::InvalidRequest, "a request needs at least one alternative")
+            .with_help("give [{}] to accept any device")
+            .inside("alternatives"));
+    }
+    limits::check("number of alternatives", alternatives.len(), limits::MAX_ALTERNATIVES)
+        .map_err(|e| e.inside("alternatives"))
+}
+
+fn contradiction(key: &str) -> Error {
+    Error::new(ErrorKind::InvalidRequest, format!("devices cannot both agree and differ in {key:?}"))
+        .with_help("keep one of the two constraints")
 }
 
 /// Checks the count of a request or of a flavor's `alias:count`.
@@ -122,6 +183,16 @@ impl<'de> Deserialize<'de> for Request {
             numa_policy: Option<NumaPolicy>,
             #[serde(default)]
             source: RequestSource,
+            #[serde(default)]
+            otherwise: Vec<Fallback>,
+            #[serde(default)]
+            isolate: bool,
+            #[serde(default)]
+            same: Vec<String>,
+            #[serde(default)]
+            distinct: Vec<String>,
+            #[serde(default)]
+            prefer_same: Vec<String>,
         }
         fn one() -> u32 {
             1
@@ -135,6 +206,11 @@ impl<'de> Deserialize<'de> for Request {
             alternatives: document.alternatives,
             numa_policy: document.numa_policy,
             source: document.source,
+            otherwise: document.otherwise,
+            isolate: document.isolate,
+            same: document.same,
+            distinct: document.distinct,
+            prefer_same: document.prefer_same,
         };
         request.validate().map_err(|error| crate::json::carry(&error))?;
         Ok(request)
@@ -152,6 +228,92 @@ pub enum Strategy {
     Nova,
 }
 
+/// Which of the assignments that are possible is chosen.
+///
+/// Each request in turn takes its devices from the best pools, as long as the rest can still be served. `pack` and
+/// `spread` look at, in this order: nearness to the guest's NUMA cells; the islands of [`Request::prefer_same`]; how
+/// many attributes a pool has (devices with special tags are kept for who asks for them); then their own aim; then the
+/// stable order.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Preference {
+    /// Nova's order: NUMA nearness as Nova sees it, preferred islands, then the stable order of the pools.
+    #[default]
+    Stable,
+    /// Keep whole cards free: cards that are broken into already come first, and of these the fullest.
+    Pack,
+    /// Over as many cards (or values of [`Workload::spread_over`]) as possible: the least used by this workload first,
+    /// then the one with most devices left. Devices are taken one at a time.
+    Spread,
+}
+
+/// A constraint across the devices of several requests.
+///
+/// In JSON: `{"requests": [0, 1], "same": "numa_node"}` or `{"requests": [0, 1], "distinct": "switch"}`. A device
+/// without the attribute satisfies neither.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Constraint {
+    /// The requests it spans, by index into the workload's requests.
+    pub requests: Vec<usize>,
+    /// Whether the devices must agree, or must all differ.
+    pub relation: Relation,
+    /// The attribute: a field, a tag or an extra info of the device.
+    pub key: String,
+}
+
+/// How devices must relate to each other.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Relation {
+    /// All have the same value.
+    Same,
+    /// No two have the same value.
+    Distinct,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct ConstraintDocument {
+    requests: Vec<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    same: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    distinct: Option<String>,
+}
+
+impl Serialize for Constraint {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let key = |relation| (self.relation == relation).then(|| self.key.clone());
+        let (same, distinct) = (key(Relation::Same), key(Relation::Distinct));
+        ConstraintDocument { requests: self.requests.clone(), same, distinct }.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Constraint {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let document = ConstraintDocument::deserialize(deserializer)?;
+        let (relation, key) = match (document.same, document.distinct) {
+            (Some(key), None) => (Relation::Same, key),
+            (None, Some(key)) => (Relation::Distinct, key),
+            _ => {
+                let error = Error::new(ErrorKind::InvalidRequest, "a constraint says either same or distinct")
+                    .with_help("write {\"requests\": [0, 1], \"same\": \"numa_node\"}");
+                return Err(crate::json::carry(&error));
+            }
+        };
+        Ok(Constraint { requests: document.requests, relation, key })
+    }
+}
+
+/// NUMA cells that the guest may get, of which the solver chooses some.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct CellChoice {
+    /// The cells to choose from, in order of preference.
+    pub from: Vec<u32>,
+    /// How many of them the guest gets.
+    pub count: usize,
+}
+
 /// Everything one workload asks of one host.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Workload {
@@ -159,6 +321,15 @@ pub struct Workload {
     pub requests: Vec<Request>,
     /// The host's NUMA cells that the guest runs on; `None` or empty when the guest has no NUMA topology.
     pub numa_cells: Option<Vec<u32>>,
+    /// The cells to choose the guest's from, instead of `numa_cells`. The choice with most devices near is taken, the
+    /// first of these.
+    pub numa_cells_from: Option<CellChoice>,
+    /// Constraints across requests.
+    pub constraints: Vec<Constraint>,
+    /// Which of the possible assignments is chosen.
+    pub prefer: Preference,
+    /// What [`Preference::Spread`] spreads over: any attribute; `None` means the card's `address`.
+    pub spread_over: Option<String>,
     /// Placement's choice: request group → resource providers. A group `{request_id}-{n}` gives one device of the
     /// request, from the first provider listed.
     pub provider_mapping: Option<BTreeMap<String, Vec<String>>>,
@@ -224,7 +395,91 @@ impl Workload {
         for (i, request) in self.requests.iter().enumerate() {
             request.validate().map_err(|e| e.inside(format!("requests[{i}]")))?;
         }
+        self.validate_constraints()?;
+        if let Some(choice) = &self.numa_cells_from {
+            let refuse = |message: String| {
+                Error::new(ErrorKind::InvalidRequest, message)
+                    .with_help("choose at least one of the cells, and give numa_cells or numa_cells_from, not both")
+                    .inside("numa_cells_from")
+            };
+            if self.numa_cells.is_some() || choice.count == 0 || choice.count > choice.from.len() {
+                return Err(refuse(format!("cannot choose {} of {} NUMA cells", choice.count, choice.from.len())));
+            }
+            let mut seen = std::collections::BTreeSet::new();
+            if let Some(twice) = choice.from.iter().find(|cell| !seen.insert(**cell)) {
+                return Err(refuse(format!("NUMA cell {twice} is listed twice")));
+            }
+            limits::check("number of cells to choose from", choice.from.len(), limits::MAX_CELL_CHOICE)
+                .map_err(|e| e.inside("numa_cells_from.from"))?;
+        }
+        if self.strategy == Strategy::Nova && !self.is_plain() {
+            return Err(Error::new(ErrorKind::InvalidRequest, "strategy nova knows no constraints, fallbacks or preference")
+                .with_help("use strategy exact")
+                .inside("strategy"));
+        }
         Ok(())
+    }
+
+    fn validate_constraints(&self) -> Result<()> {
+        limits::check("number of constraints", self.constraints.len(), limits::MAX_CONSTRAINTS)
+            .map_err(|e| e.inside("constraints"))?;
+        for (i, constraint) in self.constraints.iter().enumerate() {
+            let place = |e: Error| e.inside(format!("constraints[{i}]"));
+            let mut spanned = std::collections::BTreeSet::new();
+            for (n, &request) in constraint.requests.iter().enumerate() {
+                if request >= self.requests.len() || !spanned.insert(request) {
+                    let error = Error::new(
+                        ErrorKind::InvalidRequest,
+                        format!("request {request} does not exist, or is named twice"),
+                    )
+                    .with_help(format!("name requests 0 to {}, each once", self.requests.len().saturating_sub(1)));
+                    return Err(place(error.inside(format!("requests[{n}]"))));
+                }
+            }
+            if spanned.is_empty() {
+                return Err(place(Error::new(ErrorKind::InvalidRequest, "a constraint spans at least one request")));
+            }
+            let opposite = |other: &Constraint| {
+                other.key == constraint.key
+                    && other.relation != constraint.relation
+                    && other.requests.iter().filter(|r| spanned.contains(r)).count() > 1
+            };
+            if self.constraints.iter().any(opposite) {
+                return Err(place(contradiction(&constraint.key)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it asks for nothing but counts of devices, in Nova's order.
+    pub(crate) fn is_plain(&self) -> bool {
+        let plain = |r: &Request| {
+            r.otherwise.is_empty()
+                && !r.isolate
+                && r.same.is_empty()
+                && r.distinct.is_empty()
+                && r.prefer_same.is_empty()
+        };
+        self.constraints.is_empty()
+            && self.prefer == Preference::Stable
+            && self.numa_cells_from.is_none()
+            && self.requests.iter().all(plain)
+    }
+
+    /// All constraints: those across requests, and those of each request on its own devices.
+    pub(crate) fn all_constraints(&self) -> Vec<Constraint> {
+        let mut all = self.constraints.clone();
+        for (i, request) in self.requests.iter().enumerate() {
+            let mut add = |relation, key: &str| {
+                all.push(Constraint { requests: vec![i], relation, key: key.to_owned() });
+            };
+            request.same.iter().for_each(|key| add(Relation::Same, key));
+            request.distinct.iter().for_each(|key| add(Relation::Distinct, key));
+            if request.isolate {
+                add(Relation::Distinct, "address");
+            }
+        }
+        all
     }
 }
 
@@ -237,6 +492,14 @@ impl<'de> Deserialize<'de> for Workload {
             #[serde(default)]
             numa_cells: Option<Vec<u32>>,
             #[serde(default)]
+            numa_cells_from: Option<CellChoice>,
+            #[serde(default)]
+            constraints: Vec<Constraint>,
+            #[serde(default)]
+            prefer: Preference,
+            #[serde(default)]
+            spread_over: Option<String>,
+            #[serde(default)]
             provider_mapping: Option<BTreeMap<String, Vec<String>>>,
             #[serde(default)]
             strategy: Strategy,
@@ -247,6 +510,10 @@ impl<'de> Deserialize<'de> for Workload {
         let workload = Workload {
             requests: document.requests,
             numa_cells: document.numa_cells,
+            numa_cells_from: document.numa_cells_from,
+            constraints: document.constraints,
+            prefer: document.prefer,
+            spread_over: document.spread_over,
             provider_mapping: document.provider_mapping,
             strategy: document.strategy,
             budget: document.budget,

@@ -1,49 +1,56 @@
 //! Strategy `exact`: all requests of a workload together, or a proof that no assignment exists.
 //!
-//! First the requests are served one after the other in Nova's order, which settles nearly every case. If that fails,
-//! the whole is a transport problem: requests need devices, pools have them, and a maximum flow says whether it can be
-//! done. Only cards whose PF *and* VFs are wanted need a search: identical cards are interchangeable, so the search is
-//! over how many of them give their PF, and a flow that allows both uses bounds it.
+//! First the requests are served one after the other in Nova's order, which settles nearly every plain case. If that
+//! fails, or if there is more to heed, the whole is a transport problem: requests need devices, bins of equal devices
+//! have them, and a maximum flow says whether it can be done. What a flow cannot express (a card gives its PF or its
+//! VFs, devices that must agree, device groups) is decided by a search that the flow bounds; equal cards and equal
+//! groups are tried once.
 //!
-//! The assignment chosen is the lexicographically greatest in Nova's order: each request in turn takes as many devices
-//! as it can from each pool in its order, as long as the rest can still be served. Where Nova's own choice is feasible,
-//! that is Nova's choice.
+//! The assignment chosen is the first in a documented order: each request in turn takes as many devices as it can from
+//! the best bin, as long as the rest can still be served. Where Nova's own choice is feasible, that is Nova's choice.
+//! What may fail is only ever decided on a proof, so *no fit* means that no assignment exists.
 
-use std::collections::{BTreeMap, VecDeque};
+pub(crate) mod bins;
+mod flow;
+mod problem;
+mod search;
 
-use crate::filter::{EXACT_STEPS, Prepared};
-use crate::fit::{NoFit, Pick, Undecided};
-use crate::pool::{Pool, Pools};
+use std::collections::{BTreeMap, BTreeSet};
+
+use self::bins::{Attributes, Bins, DEVICE_GROUP, Value};
+use self::problem::Problem;
+use self::search::{Budget, Exhausted, Search};
+use crate::error::{Error, ErrorKind, Result};
+use crate::filter::{EXACT_STEPS, Nearness, Prepared};
+use crate::fit::{Assignment, NoFit, Pick, RequestAssignment, Undecided};
+use crate::pool::Pools;
 use crate::report;
-use crate::request::Workload;
+use crate::request::{Constraint, Preference, Workload};
 use crate::stock::Families;
 
-/// What was decided: the picks per request, or why there are none.
+/// What was decided.
 pub(crate) enum Decision {
-    Fits(Vec<Vec<Pick>>),
+    Fits(Assignment),
     NoFit(NoFit),
     Undecided(Undecided),
 }
 
 /// Finds the assignment for a workload, or the reason why there is none.
-pub(crate) fn exact(pools: &Pools, workload: &Workload) -> Decision {
-    let prepared: Vec<_> = workload.requests.iter().map(|r| Prepared::new(pools, workload, r)).collect();
-    let allowed: Vec<Vec<usize>> = prepared
-        .iter()
-        .map(|p| (0..pools.list.len()).filter(|&i| p.allows(&pools.list[i])).collect())
-        .collect();
-    let problem = Problem {
-        pools: &pools.list,
-        families: Families::new(&pools.list),
-        demands: (0..prepared.len()).flat_map(|request| demands(&prepared[request], request)).collect(),
-        prepared,
-        allowed,
-    };
-    if let Some(picks) = problem.greedy() {
-        return Decision::Fits(picks);
+///
+/// # Errors
+///
+/// [`ErrorKind::InvalidRequest`] when a constraint names an attribute that no device of the host has; this is known
+/// only where `attributes` are.
+pub(crate) fn exact(pools: &Pools, workload: &Workload, attributes: Option<&dyn Attributes>) -> Result<Decision> {
+    let grouped = pools.list.iter().any(|pool| pool.attributes.text(DEVICE_GROUP).is_some());
+    if workload.is_plain() && !grouped {
+        if let Some(assignment) = greedy(pools, workload) {
+            return Ok(Decision::Fits(assignment));
+        }
     }
-    let budget = workload.budget.unwrap_or(Workload::DEFAULT_BUDGET);
-    Search::new(&problem, budget).run().unwrap_or_else(|Exhausted| {
+    let solver = Solver::new(pools, workload, attributes)?;
+    Ok(solver.solve().unwrap_or_else(|Exhausted| {
+        let budget = workload.budget.unwrap_or(Workload::DEFAULT_BUDGET);
         Decision::Undecided(Undecided {
             message: format!(
                 "undecided: the search budget of {budget} steps ran out before an assignment was found or ruled \
@@ -51,414 +58,427 @@ pub(crate) fn exact(pools: &Pools, workload: &Workload) -> Decision {
             ),
             budget,
         })
-    })
+    }))
 }
 
-/// Devices that one request needs from one set of pools; a request bound by Placement has one per provider.
-#[derive(Debug)]
-struct Demand<'a> {
-    request: usize,
-    provider: Option<&'a str>,
-    count: u32,
-}
-
-/// The demands of one request, in the order in which its providers were given.
-fn demands<'a>(prepared: &Prepared<'a>, request: usize) -> Vec<Demand<'a>> {
-    if prepared.providers.is_empty() {
-        return vec![Demand { request, provider: None, count: prepared.request.count }];
+/// Serves one request after the other, each from the first pools in its order; `None` if that gets stuck.
+fn greedy(pools: &Pools, workload: &Workload) -> Option<Assignment> {
+    let list = &pools.list;
+    let families = Families::new(list);
+    let mut counts: Vec<u32> = list.iter().map(|pool| pool.count).collect();
+    let mut picks = Vec::with_capacity(workload.requests.len());
+    for request in &workload.requests {
+        let prepared = Prepared::new(pools, workload, request, 0, workload.cells());
+        let allowed: Vec<usize> = (0..list.len()).filter(|&i| counts[i] > 0 && prepared.allows(&list[i])).collect();
+        let mut missing = prepared.count;
+        let mut wanted = prepared.providers.clone();
+        let mut taken = Vec::new();
+        for pool in prepared.order(list, &counts, &allowed) {
+            if missing == 0 {
+                break;
+            }
+            let here = |provider: &&str| list[pool].provider.as_deref() == Some(*provider);
+            let need = match prepared.providers.is_empty() {
+                true => missing,
+                false => wanted.iter().filter(|p| here(p)).count() as u32,
+            };
+            let count = need.min(counts[pool]);
+            if count > 0 {
+                let mut served = 0..count;
+                wanted.retain(|provider| !here(&provider) || served.next().is_none());
+                missing = missing.saturating_sub(count);
+                families.take(&mut counts, pool, count);
+                taken.push(Pick { pool, count });
+            }
+        }
+        if missing > 0 || !wanted.is_empty() {
+            return None;
+        }
+        picks.push(taken);
     }
-    let mut demands: Vec<Demand> = Vec::new();
-    for &provider in &prepared.providers {
-        match demands.iter_mut().find(|d| d.provider == Some(provider)) {
-            Some(demand) => demand.count += 1,
-            None => demands.push(Demand { request, provider: Some(provider), count: 1 }),
+    Some(pools.assignment(workload, picks))
+}
+
+struct Solver<'a> {
+    pools: &'a Pools,
+    workload: &'a Workload,
+    constraints: Vec<Constraint>,
+    keys: Vec<String>,
+    bins: Bins,
+    budget: Budget,
+}
+
+/// The options tried for the first requests.
+type Options = Vec<usize>;
+
+impl<'a> Solver<'a> {
+    fn new(pools: &'a Pools, workload: &'a Workload, attributes: Option<&dyn Attributes>) -> Result<Self> {
+        let constraints = workload.all_constraints();
+        let spread = (workload.prefer == Preference::Spread).then(|| spread_key(workload).to_owned());
+        let mut keys: Vec<String> = Vec::new();
+        let preferred = workload.requests.iter().flat_map(|request| &request.prefer_same);
+        for key in constraints.iter().map(|c| &c.key).chain(preferred).chain(&spread) {
+            if !keys.contains(key) {
+                keys.push(key.clone());
+            }
+        }
+        if let Some(attributes) = attributes {
+            let known = |key: &String| {
+                pools.list.iter().any(|pool| bins::pool_value(pool, key).is_some()) || attributes.knows(key)
+            };
+            if let Some(unknown) = keys.iter().find(|key| !known(key)) {
+                return Err(Error::new(
+                    ErrorKind::InvalidRequest,
+                    format!("no device of this host has an attribute {:?}", crate::address::clip(unknown)),
+                )
+                .with_help("name a field, a tag or an extra info that a device has")
+                .inside("workload.constraints"));
+            }
+        }
+        let bins = Bins::new(pools, &keys, attributes);
+        let budget = Budget::new(workload.budget.unwrap_or(Workload::DEFAULT_BUDGET));
+        Ok(Solver { pools, workload, constraints, keys, bins, budget })
+    }
+
+    fn solve(&self) -> Result<Decision, Exhausted> {
+        let all: Vec<usize> = (0..self.workload.requests.len()).collect();
+        let Some(choice) = &self.workload.numa_cells_from else {
+            let cells = self.workload.cells();
+            return Ok(match self.assign(&all, cells)? {
+                Some((assignment, _)) => Decision::Fits(assignment),
+                None => Decision::NoFit(self.refute(&all, cells)?),
+            });
+        };
+        let mut best: Option<(Assignment, u64)> = None;
+        for cells in combinations(&choice.from, choice.count) {
+            if let Some((mut assignment, near)) = self.assign(&all, &cells)? {
+                if best.as_ref().is_none_or(|(_, most)| near > *most) {
+                    assignment.numa_cells = Some(cells);
+                    best = Some((assignment, near));
+                }
+            }
+        }
+        Ok(match best {
+            Some((assignment, _)) => Decision::Fits(assignment),
+            None => Decision::NoFit(self.refute(&all, &choice.from[..choice.count])?),
+        })
+    }
+
+    fn problem<'s>(&'s self, requests: &[usize], options: &[usize], cells: &'s [u32]) -> Problem<'s> {
+        let prepared = requests
+            .iter()
+            .zip(options)
+            .map(|(&r, &option)| Prepared::new(self.pools, self.workload, &self.workload.requests[r], option, cells))
+            .collect();
+        let constraints: Vec<Constraint> = self
+            .constraints
+            .iter()
+            .map(|constraint| Constraint {
+                requests: constraint
+                    .requests
+                    .iter()
+                    .filter_map(|r| requests[..options.len()].iter().position(|other| other == r))
+                    .collect(),
+                ..constraint.clone()
+            })
+            .filter(|constraint| !constraint.requests.is_empty())
+            .collect();
+        Problem::new(&self.pools.list, &self.bins, &self.keys, &constraints, prepared)
+    }
+
+    /// The first options with which these requests can be served together: earlier requests get their better options
+    /// first.
+    fn options(&self, requests: &[usize], cells: &[u32]) -> Result<Option<Options>, Exhausted> {
+        let has_fallbacks = requests.iter().any(|&r| !self.workload.requests[r].otherwise.is_empty());
+        if !has_fallbacks {
+            let options = vec![0; requests.len()];
+            let problem = self.problem(requests, &options, cells);
+            return Ok(Search::new(&problem, &self.budget).solvable()?.then_some(options));
+        }
+        let mut open: Vec<Options> = vec![Vec::new()];
+        while let Some(options) = open.pop() {
+            // What cannot be served without the requests that follow cannot be served with them.
+            let problem = self.problem(requests, &options, cells);
+            if !Search::new(&problem, &self.budget).solvable()? {
+                continue;
+            }
+            let Some(&next) = requests.get(options.len()) else { return Ok(Some(options)) };
+            for option in (0..self.workload.requests[next].options().count()).rev() {
+                let mut longer = options.clone();
+                longer.push(option);
+                open.push(longer);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The assignment of all requests, and how many of its devices are near the guest's cells.
+    fn assign(&self, requests: &[usize], cells: &[u32]) -> Result<Option<(Assignment, u64)>, Exhausted> {
+        let Some(options) = self.options(requests, cells)? else { return Ok(None) };
+        let problem = self.problem(requests, &options, cells);
+        let chooser = Chooser { workload: self.workload, keys: &self.keys, problem: &problem };
+        let search = Search::new(&problem, &self.budget);
+        let (picks, companions) = chooser.choose(search)?;
+        let near = picks
+            .iter()
+            .enumerate()
+            .flat_map(|(request, picks)| picks.iter().map(move |pick| (request, pick)))
+            .filter(|(request, (bin, _))| problem.prepared[*request].nearness(problem.pool(*bin)) == Nearness::Local)
+            .map(|(_, (_, count))| u64::from(*count))
+            .sum();
+        Ok(Some((self.assignment(&options, picks, companions), near)))
+    }
+
+    /// Puts picks of bins as picks of pools, with the devices named where they are known.
+    fn assignment(
+        &self,
+        options: &[usize],
+        picks: Vec<Vec<(usize, u32)>>,
+        companions: Vec<Vec<(usize, u32)>>,
+    ) -> Assignment {
+        let mut taken = vec![0; self.bins.list.len()];
+        let mut name = |picks: Vec<(usize, u32)>| {
+            let (mut pooled, mut devices): (Vec<Pick>, Vec<_>) = (Vec::new(), Vec::new());
+            for (b, count) in picks {
+                let bin = &self.bins.list[b];
+                devices.extend(bin.devices.iter().skip(taken[b]).take(count as usize).copied());
+                taken[b] += count as usize;
+                match pooled.last_mut().filter(|last| last.pool == bin.pool) {
+                    Some(last) => last.count += count,
+                    None => pooled.push(Pick { pool: bin.pool, count }),
+                }
+            }
+            (pooled, devices)
+        };
+        let mut requests: Vec<RequestAssignment> = Vec::with_capacity(picks.len());
+        for (r, picks) in picks.into_iter().enumerate() {
+            let (picks, devices) = name(picks);
+            requests.push(RequestAssignment {
+                request_id: self.workload.requests[r].request_id.clone(),
+                picks,
+                devices,
+                option: options[r],
+                companions: Vec::new(),
+                companion_picks: Vec::new(),
+            });
+        }
+        for (request, along) in requests.iter_mut().zip(companions) {
+            (request.companion_picks, request.companions) = name(along);
+        }
+        Assignment { requests, numa_cells: None }
+    }
+
+    /// Explains why these requests cannot be served together, with a minimal set that cannot.
+    fn refute(&self, all: &[usize], cells: &[u32]) -> Result<NoFit, Exhausted> {
+        let mut conflict = all.to_vec();
+        for request in all {
+            let without: Vec<usize> = conflict.iter().copied().filter(|r| r != request).collect();
+            if self.options(&without, cells)?.is_none() {
+                conflict = without;
+            }
+        }
+        let prepared: Vec<Prepared> = self
+            .workload
+            .requests
+            .iter()
+            .map(|request| Prepared::new(self.pools, self.workload, request, 0, cells))
+            .collect();
+        let list = &self.pools.list;
+        let usable = list
+            .iter()
+            .filter(|pool| conflict.iter().any(|&r| prepared[r].allows(pool)))
+            .map(|pool| u64::from(pool.count))
+            .sum();
+        let counts: Vec<u32> = list.iter().map(|pool| pool.count).collect();
+        let reports =
+            prepared.iter().enumerate().map(|(i, p)| p.report(i, list, &counts, EXACT_STEPS)).collect();
+        Ok(report::no_fit(&prepared, &self.constraints, conflict, usable, reports))
+    }
+}
+
+fn spread_key(workload: &Workload) -> &str {
+    workload.spread_over.as_deref().unwrap_or("address")
+}
+
+/// All ways to choose `count` of these, in the order in which they are given.
+fn combinations(from: &[u32], count: usize) -> Vec<Vec<u32>> {
+    let mut found = Vec::new();
+    let mut chosen: Vec<usize> = (0..count).collect();
+    loop {
+        found.push(chosen.iter().map(|&i| from[i]).collect());
+        let Some(last) = (0..count).rev().find(|&i| chosen[i] < from.len() - count + i) else { return found };
+        chosen[last] += 1;
+        for i in last + 1..count {
+            chosen[i] = chosen[i - 1] + 1;
         }
     }
-    demands
 }
 
-struct Problem<'a> {
-    pools: &'a [Pool],
-    families: Families,
-    prepared: Vec<Prepared<'a>>,
-    /// For each request the pools that may serve it, in stable order.
-    allowed: Vec<Vec<usize>>,
-    demands: Vec<Demand<'a>>,
+/// Picks of one request: bins and counts, in the order in which they are taken.
+type Picks = Vec<(usize, u32)>;
+
+/// Chooses among the assignments that are possible.
+struct Chooser<'p> {
+    workload: &'p Workload,
+    keys: &'p [String],
+    problem: &'p Problem<'p>,
 }
 
-impl Problem<'_> {
-    fn serves(&self, pool: usize, demand: usize) -> bool {
-        let provider = self.demands[demand].provider;
-        provider.is_none() || self.pools[pool].provider.as_deref() == provider
-    }
-
-    fn demands_of(&self, request: usize) -> impl Iterator<Item = usize> {
-        (0..self.demands.len()).filter(move |&d| self.demands[d].request == request)
-    }
-
-    /// Serves one request after the other, each from the first pools in its order; `None` if that gets stuck.
-    fn greedy(&self) -> Option<Vec<Vec<Pick>>> {
-        let mut counts: Vec<u32> = self.pools.iter().map(|pool| pool.count).collect();
-        let mut needs: Vec<u32> = self.demands.iter().map(|d| d.count).collect();
-        (0..self.prepared.len())
-            .map(|request| {
-                let mut picks = Vec::new();
-                let mut missing: u32 = self.demands_of(request).map(|d| needs[d]).sum();
-                for pool in self.prepared[request].order(self.pools, &counts, &self.allowed[request]) {
-                    if missing == 0 {
-                        break;
+impl Chooser<'_> {
+    /// The picks of each request, and the group members that come along with them.
+    fn choose(&self, mut search: Search<'_>) -> Result<(Vec<Picks>, Vec<Picks>), Exhausted> {
+        let requests = self.problem.prepared.len();
+        let mut picks: Vec<Picks> = vec![Vec::new(); requests];
+        for request in 0..requests {
+            let stable = self.stable_order(request, &search);
+            let islands = self.islands(request, &search);
+            // Once an atom has given a demand all that it can, its other bins cannot give it more: what is left only
+            // shrinks.
+            let mut drained: BTreeSet<(usize, usize)> = BTreeSet::new();
+            for demand in self.problem.demands_of(request) {
+                while search.state.needs[demand] > 0 {
+                    let best = stable
+                        .iter()
+                        .enumerate()
+                        .filter_map(|(at, &bin)| Some((at, bin, search.atom(bin)?)))
+                        .filter(|&(_, bin, atom)| !drained.contains(&(demand, atom)) && search.limit(demand, bin) > 0)
+                        .min_by_key(|&(at, bin, _)| (self.rank(request, bin, &islands, &picks, &search), at));
+                    // A solvable rest is served to the end.
+                    let Some((_, bin, atom)) = best else { break };
+                    let limit = match self.workload.prefer {
+                        Preference::Spread => 1,
+                        _ => search.limit(demand, bin),
+                    };
+                    let count = search.most(demand, bin, limit)?;
+                    if count < limit {
+                        drained.insert((demand, atom));
                     }
-                    for d in self.demands_of(request) {
-                        let count = needs[d].min(counts[pool]);
-                        if count > 0 && self.serves(pool, d) {
-                            needs[d] -= count;
-                            missing -= count;
-                            self.families.take(&mut counts, pool, count);
-                            picks.push(Pick { pool, count });
-                        }
+                    if count > 0 {
+                        search.take(demand, bin, count);
+                        picks[request].push((bin, count));
                     }
                 }
-                (missing == 0).then_some(picks)
+                debug_assert_eq!(search.state.needs[demand], 0, "a solvable rest is served to the end");
+            }
+        }
+        let companions = self.companions(&picks, &search);
+        Ok((picks, companions))
+    }
+
+    /// The bins that may serve a request, in Nova's order.
+    fn stable_order(&self, request: usize, search: &Search<'_>) -> Vec<usize> {
+        let bins = &self.problem.bins.list;
+        let prepared = &self.problem.prepared[request];
+        let useful: Vec<usize> = (0..bins.len())
+            .filter(|&b| self.problem.demands_of(request).any(|d| self.problem.serves[b].contains(&d)))
+            .collect();
+        prepared.order_by(&useful, |b| self.problem.pool(b), |b| search.state.bins[b])
+    }
+
+    /// For each preferred key how good each value is: those with enough devices come first, the tightest of them best;
+    /// then those with too few, the largest best.
+    fn islands(&self, request: usize, search: &Search<'_>) -> Vec<(usize, BTreeMap<Value, (bool, u64)>)> {
+        let count = u64::from(self.problem.prepared[request].count);
+        let source = self.problem.prepared[request].request;
+        let keys = source.prefer_same.iter().filter_map(|key| self.keys.iter().position(|other| other == key));
+        keys.map(|key| {
+            let mut free: BTreeMap<Value, u64> = BTreeMap::new();
+            for (b, bin) in self.problem.bins.list.iter().enumerate() {
+                let useful = self.problem.demands_of(request).any(|d| search.limit(d, b) > 0);
+                if let (Some(value), true) = (bin.values[key], useful) {
+                    *free.entry(value).or_default() += u64::from(search.state.bins[b]);
+                }
+            }
+            let rank = |free: u64| if free >= count { (false, free) } else { (true, u64::MAX - free) };
+            (key, free.into_iter().map(|(value, free)| (value, rank(free))).collect())
+        })
+        .collect()
+    }
+
+    /// How good a bin is for the next device of a request; less is better.
+    fn rank(
+        &self,
+        request: usize,
+        bin: usize,
+        islands: &[(usize, BTreeMap<Value, (bool, u64)>)],
+        picks: &[Picks],
+        search: &Search<'_>,
+    ) -> Rank {
+        let bins = &self.problem.bins;
+        let island = islands
+            .iter()
+            .map(|(key, ranks)| {
+                let value = bins.list[bin].values[*key];
+                value.and_then(|value| Some((*ranks.get(&value)?, value))).unwrap_or(((true, u64::MAX), Value::MAX))
+            })
+            .collect();
+        let near = match self.problem.prepared[request].nearness(self.problem.pool(bin)) {
+            Nearness::Local => 0,
+            Nearness::Unknown | Nearness::Socket => 1,
+            Nearness::Remote => 2,
+        };
+        let attributes = self.problem.pool(bin).rank();
+        match self.workload.prefer {
+            // Nova's order has nearness in it already.
+            Preference::Stable => Rank { island, ..Rank::default() },
+            Preference::Pack => {
+                let card = bins.cards.of_pool[bin];
+                let is_whole = card.is_some_and(|card| {
+                    let family = &bins.cards.list[card];
+                    family.virtuals.contains(&bin) && family.physical.iter().any(|&pf| search.state.bins[pf] > 0)
+                });
+                let left = self.left_on_card(bin, search);
+                Rank { near, island, attributes, aim: (u64::from(is_whole), left) }
+            }
+            Preference::Spread => {
+                let key = self.keys.iter().position(|key| key == spread_key(self.workload));
+                let value = key.and_then(|key| bins.list[bin].values[key]);
+                let on = |other: &usize| key.is_some_and(|key| bins.list[*other].values[key] == value);
+                let used = picks.iter().flatten().filter(|(b, _)| on(b)).map(|(_, count)| u64::from(*count)).sum();
+                let left: u64 =
+                    (0..bins.list.len()).filter(on).map(|b| u64::from(search.state.bins[b])).sum();
+                Rank { near, island, attributes, aim: (used, u64::MAX - left) }
+            }
+        }
+    }
+
+    /// How many devices are left on the card of a bin.
+    fn left_on_card(&self, bin: usize, search: &Search<'_>) -> u64 {
+        let card = self.problem.pool(bin).attributes.text("address");
+        (0..self.problem.bins.list.len())
+            .filter(|&b| b == bin || (card.is_some() && self.problem.pool(b).attributes.text("address") == card))
+            .map(|b| u64::from(search.state.bins[b]))
+            .sum()
+    }
+
+    /// The members of taken groups that serve no request, with the request that took the group.
+    fn companions(&self, picks: &[Picks], search: &Search<'_>) -> Vec<Picks> {
+        let bins = &self.problem.bins;
+        picks
+            .iter()
+            .enumerate()
+            .map(|(r, own)| {
+                let groups: BTreeSet<usize> = own.iter().filter_map(|(b, _)| bins.list[*b].group).collect();
+                let taken_before = |g: &usize| {
+                    picks[..r].iter().flatten().any(|(b, _)| bins.list[*b].group == Some(*g))
+                };
+                groups
+                    .iter()
+                    .filter(|g| !taken_before(g))
+                    .flat_map(|&g| bins.groups[g].iter())
+                    .map(|&b| (b, search.state.bins[b]))
+                    .filter(|(_, count)| *count > 0)
+                    .collect()
             })
             .collect()
     }
 }
 
-/// The search budget ran out.
-struct Exhausted;
-
-/// A PF and the VFs of one card, both wanted by some demand: either the PF is used, or VFs are.
-struct Card {
-    physical: Vec<usize>,
-    virtuals: Vec<usize>,
-}
-
-struct Search<'p, 'a> {
-    problem: &'p Problem<'a>,
-    /// The distinct sets of demands that a pool can serve.
-    classes: Vec<Vec<usize>>,
-    /// For each pool its class; `None` if it can serve no demand.
-    class_of: Vec<Option<usize>>,
-    /// The cards on which a choice between PF and VFs is open; their pools are not in `class_free`.
-    cards: Vec<Card>,
-    on_card: Vec<bool>,
-    /// How many devices are left in each pool.
-    counts: Vec<u32>,
-    /// How many are left in each class, without those on `cards`.
-    class_free: Vec<u64>,
-    /// How many devices each demand still needs.
-    needs: Vec<u64>,
-    budget: u64,
-    spent: u64,
-}
-
-impl<'p, 'a> Search<'p, 'a> {
-    fn new(problem: &'p Problem<'a>, budget: u64) -> Self {
-        let mut serves: Vec<Vec<usize>> = vec![Vec::new(); problem.pools.len()];
-        for (d, demand) in problem.demands.iter().enumerate() {
-            for &pool in &problem.allowed[demand.request] {
-                if problem.serves(pool, d) {
-                    serves[pool].push(d);
-                }
-            }
-        }
-        let mut ids: BTreeMap<Vec<usize>, usize> = BTreeMap::new();
-        let class_of: Vec<Option<usize>> = serves
-            .into_iter()
-            .map(|serves| {
-                let next = ids.len();
-                (!serves.is_empty()).then(|| *ids.entry(serves).or_insert(next))
-            })
-            .collect();
-        let mut classes = vec![Vec::new(); ids.len()];
-        for (serves, id) in ids {
-            classes[id] = serves;
-        }
-        let counts: Vec<u32> = problem.pools.iter().map(|pool| pool.count).collect();
-        let wanted = |pools: &[usize]| -> Vec<usize> {
-            pools.iter().copied().filter(|&pool| class_of[pool].is_some() && counts[pool] > 0).collect()
-        };
-        let cards: Vec<Card> = problem
-            .families
-            .list
-            .iter()
-            .map(|family| Card { physical: wanted(&family.physical), virtuals: wanted(&family.virtuals) })
-            .filter(|card| !card.physical.is_empty() && !card.virtuals.is_empty())
-            .collect();
-        let mut on_card = vec![false; counts.len()];
-        for &pool in cards.iter().flat_map(|card| card.physical.iter().chain(&card.virtuals)) {
-            on_card[pool] = true;
-        }
-        let mut class_free = vec![0; classes.len()];
-        for (pool, class) in class_of.iter().enumerate() {
-            if let (Some(class), false) = (class, on_card[pool]) {
-                class_free[*class] += u64::from(counts[pool]);
-            }
-        }
-        let needs = problem.demands.iter().map(|d| u64::from(d.count)).collect();
-        Search { problem, classes, class_of, cards, on_card, counts, class_free, needs, budget, spent: 0 }
-    }
-
-    fn run(mut self) -> Result<Decision, Exhausted> {
-        if !self.solvable()? {
-            return self.refute().map(Decision::NoFit);
-        }
-        let mut picks = vec![Vec::new(); self.problem.prepared.len()];
-        for (request, picks) in picks.iter_mut().enumerate() {
-            let allowed = &self.problem.allowed[request];
-            // Once a class of plain pools has given a demand all that it can, the other pools of that class cannot
-            // give it more: what is left only shrinks.
-            let mut drained: Vec<(usize, usize)> = Vec::new();
-            for pool in self.problem.prepared[request].order(self.problem.pools, &self.counts, allowed) {
-                let Some(class) = self.class_of[pool] else { continue };
-                for d in self.problem.demands_of(request) {
-                    let limit = self.needs[d].min(u64::from(self.counts[pool])) as u32;
-                    if limit == 0 || !self.problem.serves(pool, d) || drained.contains(&(d, class)) {
-                        continue;
-                    }
-                    let count = self.most(d, pool, limit)?;
-                    if count > 0 {
-                        self.take(d, pool, count);
-                        picks.push(Pick { pool, count });
-                    }
-                    if count < limit && !self.on_card[pool] {
-                        drained.push((d, class));
-                    }
-                }
-            }
-        }
-        debug_assert!(self.needs.iter().all(|&need| need == 0), "a solvable rest is served to the end");
-        Ok(Decision::Fits(picks))
-    }
-
-    /// Takes devices of a pool for a demand, and with them what they exclude; gives back what `undo` needs.
-    fn take(&mut self, demand: usize, pool: usize, count: u32) -> Vec<(usize, u32)> {
-        let mut old = vec![(pool, self.counts[pool])];
-        self.set_count(pool, self.counts[pool] - count);
-        for &other in self.problem.families.excluded_by(pool) {
-            old.push((other, self.counts[other]));
-            self.set_count(other, 0);
-        }
-        self.needs[demand] -= u64::from(count);
-        old
-    }
-
-    fn undo(&mut self, demand: usize, count: u32, old: Vec<(usize, u32)>) {
-        for (pool, count) in old {
-            self.set_count(pool, count);
-        }
-        self.needs[demand] += u64::from(count);
-    }
-
-    fn set_count(&mut self, pool: usize, count: u32) {
-        if let (Some(class), false) = (self.class_of[pool], self.on_card[pool]) {
-            self.class_free[class] = self.class_free[class] - u64::from(self.counts[pool]) + u64::from(count);
-        }
-        self.counts[pool] = count;
-    }
-
-    /// The most devices, up to `limit`, that a demand can take from a pool such that the rest can still be served.
-    ///
-    /// If it can take `n` it can take `n - 1` (the rest then takes the last one), so halving finds the answer.
-    fn most(&mut self, demand: usize, pool: usize, limit: u32) -> Result<u32, Exhausted> {
-        let (mut possible, mut impossible) = (0, limit + 1);
-        let mut attempt = limit;
-        while possible + 1 < impossible {
-            let old = self.take(demand, pool, attempt);
-            let solvable = self.solvable();
-            self.undo(demand, attempt, old);
-            if solvable? {
-                possible = attempt;
-            } else {
-                impossible = attempt;
-            }
-            attempt = possible + (impossible - possible) / 2;
-        }
-        Ok(possible)
-    }
-
-    /// Whether what is left can serve all that is needed.
-    ///
-    /// Cards that look the same are counted together: of `cards` alike, `used` give their PF and the others their VFs,
-    /// with `low ≤ used ≤ high`. A flow that grants both uses within these bounds is a relaxation: if it fails, so does
-    /// every choice. If it succeeds and no card is used twice, it is a solution. Otherwise the bounds are split.
-    fn solvable(&mut self) -> Result<bool, Exhausted> {
-        let mut alike: BTreeMap<Alike, u64> = BTreeMap::new();
-        let mut plain = self.class_free.clone();
-        for card in &self.cards {
-            let left = |pools: &[usize]| -> Vec<(usize, u32)> {
-                let mut left: Vec<_> = pools
-                    .iter()
-                    .filter(|&&pool| self.counts[pool] > 0)
-                    .filter_map(|&pool| Some((self.class_of[pool]?, self.counts[pool])))
-                    .collect();
-                left.sort_unstable();
-                left
-            };
-            let key = Alike { physical: left(&card.physical), virtuals: left(&card.virtuals) };
-            if key.physical.is_empty() || key.virtuals.is_empty() {
-                // The choice is made: what is left is as plain as any other pool.
-                for (class, count) in key.physical.into_iter().chain(key.virtuals) {
-                    plain[class] += u64::from(count);
-                }
-            } else {
-                *alike.entry(key).or_default() += 1;
-            }
-        }
-        let alike: Vec<(Alike, u64)> = alike.into_iter().collect();
-        let mut branches = vec![alike.iter().map(|(_, cards)| (0, *cards)).collect::<Vec<_>>()];
-        while let Some(bounds) = branches.pop() {
-            if self.spent >= self.budget {
-                return Err(Exhausted);
-            }
-            self.spent += 1;
-            let mut nodes: Vec<Node> = (0..plain.len())
-                .filter(|&class| plain[class] > 0)
-                .map(|class| Node::new(&self.classes[class], plain[class]))
-                .collect();
-            let mut first_of = Vec::with_capacity(alike.len());
-            for ((key, cards), (low, high)) in alike.iter().zip(&bounds) {
-                first_of.push(nodes.len());
-                for (class, count) in &key.physical {
-                    nodes.push(Node::new(&self.classes[*class], u64::from(*count) * high));
-                }
-                for (class, count) in &key.virtuals {
-                    nodes.push(Node::new(&self.classes[*class], u64::from(*count) * (cards - low)));
-                }
-            }
-            if !saturate(&self.needs, &mut nodes) {
-                continue;
-            }
-            let twice = alike.iter().enumerate().find_map(|(i, (key, cards))| {
-                let nodes = &nodes[first_of[i]..];
-                let cards_for = |pools: &[(usize, u32)], nodes: &[Node]| {
-                    let needed = pools.iter().zip(nodes).map(|((_, count), node)| node.used.div_ceil(u64::from(*count)));
-                    needed.max().unwrap_or(0)
-                };
-                let physical = cards_for(&key.physical, nodes);
-                let virtuals = cards_for(&key.virtuals, &nodes[key.physical.len()..]);
-                (physical + virtuals > *cards).then_some((i, physical))
-            });
-            let Some((i, physical)) = twice else { return Ok(true) };
-            // Either fewer cards give their PF than this flow uses, or at least as many.
-            let (mut fewer, mut more) = (bounds.clone(), bounds);
-            fewer[i].1 = physical - 1;
-            more[i].0 = physical;
-            branches.push(fewer);
-            branches.push(more);
-        }
-        Ok(false)
-    }
-
-    /// Explains why the whole cannot be served, with a minimal set of requests that cannot.
-    fn refute(mut self) -> Result<NoFit, Exhausted> {
-        let mut conflict: Vec<usize> = (0..self.problem.prepared.len()).collect();
-        for request in 0..self.problem.prepared.len() {
-            let needs = self.needs.clone();
-            for d in self.problem.demands_of(request) {
-                self.needs[d] = 0;
-            }
-            if self.solvable()? {
-                self.needs = needs;
-            } else {
-                conflict.retain(|&r| r != request);
-            }
-        }
-        let usable = (0..self.counts.len())
-            .filter(|pool| conflict.iter().any(|&r| self.problem.allowed[r].contains(pool)))
-            .map(|pool| u64::from(self.counts[pool]))
-            .sum();
-        let reports = self
-            .problem
-            .prepared
-            .iter()
-            .enumerate()
-            .map(|(i, prepared)| prepared.report(i, self.problem.pools, &self.counts, EXACT_STEPS))
-            .collect();
-        Ok(report::no_fit(&self.problem.prepared, conflict, usable, reports))
-    }
-}
-
-/// What makes two cards interchangeable: class and count of the pools left on each side.
-#[derive(Eq, Ord, PartialEq, PartialOrd)]
-struct Alike {
-    physical: Vec<(usize, u32)>,
-    virtuals: Vec<(usize, u32)>,
-}
-
-/// Devices that can serve the same demands.
-struct Node<'a> {
-    serves: &'a [usize],
-    capacity: u64,
-    used: u64,
-    /// How many go to each demand in `serves`.
-    flow: Vec<u64>,
-}
-
-impl<'a> Node<'a> {
-    fn new(serves: &'a [usize], capacity: u64) -> Self {
-        Node { serves, capacity, used: 0, flow: vec![0; serves.len()] }
-    }
-
-    fn give(&mut self, slot: usize, amount: u64) {
-        self.flow[slot] += amount;
-        self.used += amount;
-    }
-}
-
-/// Finds a flow from `nodes` that serves all `needs`, and says whether there is one (Ford and Fulkerson, with the
-/// shortest augmenting path first).
-fn saturate(needs: &[u64], nodes: &mut [Node]) -> bool {
-    let mut missing = needs.to_vec();
-    let mut serving: Vec<Vec<(usize, usize)>> = vec![Vec::new(); needs.len()];
-    for (n, node) in nodes.iter_mut().enumerate() {
-        for (slot, &d) in node.serves.iter().enumerate() {
-            serving[d].push((n, slot));
-            let amount = missing[d].min(node.capacity - node.used);
-            missing[d] -= amount;
-            node.give(slot, amount);
-        }
-    }
-    for start in 0..needs.len() {
-        while missing[start] > 0 {
-            // `reached[d]` is how the search came to demand `d`: from which demand, through which node and slots.
-            let mut reached: Vec<Option<(usize, usize, usize, usize)>> = vec![None; needs.len()];
-            let mut seen = vec![false; nodes.len()];
-            let mut queue = VecDeque::from([start]);
-            let mut end = None;
-            'search: while let Some(d) = queue.pop_front() {
-                for &(n, slot) in &serving[d] {
-                    if std::mem::replace(&mut seen[n], true) {
-                        continue;
-                    }
-                    let node = &nodes[n];
-                    if node.used < node.capacity {
-                        end = Some((d, n, slot));
-                        break 'search;
-                    }
-                    for (other_slot, &other) in node.serves.iter().enumerate() {
-                        if node.flow[other_slot] > 0 && other != start && reached[other].is_none() {
-                            reached[other] = Some((d, n, slot, other_slot));
-                            queue.push_back(other);
-                        }
-                    }
-                }
-            }
-            let Some((mut d, n, slot)) = end else { return false };
-            let mut amount = missing[start].min(nodes[n].capacity - nodes[n].used);
-            let mut at = d;
-            while let Some((from, n, _, other_slot)) = reached[at].filter(|_| at != start) {
-                amount = amount.min(nodes[n].flow[other_slot]);
-                at = from;
-            }
-            nodes[n].give(slot, amount);
-            while let Some((from, n, slot, other_slot)) = reached[d].filter(|_| d != start) {
-                nodes[n].flow[other_slot] -= amount;
-                nodes[n].flow[slot] += amount;
-                d = from;
-            }
-            missing[start] -= amount;
-        }
-    }
-    true
+/// The order in which bins are used: by the fields from top to bottom.
+#[derive(Default, Eq, Ord, PartialEq, PartialOrd)]
+struct Rank {
+    near: u8,
+    island: Vec<((bool, u64), Value)>,
+    attributes: usize,
+    aim: (u64, u64),
 }

@@ -24,13 +24,18 @@ pub(crate) struct Families {
 
 impl Families {
     pub(crate) fn new(pools: &[Pool]) -> Self {
-        let mut of_pool = vec![None; pools.len()];
-        let mut by_card: BTreeMap<&str, Family> = BTreeMap::new();
         // Without a PF in the pools there is nothing to exclude, which is the common case on a VF host.
         let is_pf = |pool: &Pool| pool.attributes.text("dev_type") == Some(DeviceType::Pf.as_str());
         if !pools.iter().any(is_pf) {
-            return Families { list: Vec::new(), of_pool };
+            return Families { list: Vec::new(), of_pool: vec![None; pools.len()] };
         }
+        Families::of(&pools.iter().collect::<Vec<_>>())
+    }
+
+    /// The same for pools that may be listed more than once, because they are split.
+    pub(crate) fn of(pools: &[&Pool]) -> Self {
+        let mut of_pool = vec![None; pools.len()];
+        let mut by_card: BTreeMap<&str, Family> = BTreeMap::new();
         for (i, pool) in pools.iter().enumerate() {
             let Some(card) = pool.attributes.text("address") else { continue };
             match pool.dev_type() {

@@ -23,6 +23,7 @@ use crate::numa::NumaTopology;
 use crate::pool::{Group, Pools};
 use crate::pool_set::{PoolKey, PoolSet};
 use crate::request::Workload;
+use crate::solve::bins::Attributes;
 use crate::spec::{DeviceSpecs, Explanation};
 
 /// How a tracker works.
@@ -484,7 +485,7 @@ impl Tracker {
     ///
     /// [`ErrorKind::InvalidRequest`] or [`ErrorKind::LimitExceeded`] for a workload that is not valid.
     pub fn fit(&self, workload: &Workload) -> Result<Fit> {
-        self.pools().fit(workload)
+        self.pools().decide(workload, Purpose::Fit, Some(self))
     }
 
     /// Claims devices for `owner`: all that the workload asks for, or none.
@@ -501,10 +502,10 @@ impl Tracker {
                 .inside("owner"));
         }
         limits::check("owner length", owner.len(), limits::MAX_TEXT_BYTES).map_err(|e| e.inside("owner"))?;
-        let fit = self.pools().decide(workload, Purpose::Claim)?;
+        let fit = self.pools().decide(workload, Purpose::Claim, Some(self))?;
         if let Fit::Fits(assignment) = &fit {
             for (request, taken) in workload.requests.iter().zip(&assignment.requests) {
-                for &address in &taken.devices {
+                for &address in taken.devices.iter().chain(&taken.companions) {
                     let hold = Hold {
                         owner: owner.to_owned(),
                         request_id: request.request_id.clone(),
@@ -978,6 +979,18 @@ impl Tracker {
             return Err("an owner holds a device that is not held".to_owned());
         }
         Ok(())
+    }
+}
+
+impl Attributes for Tracker {
+    fn value(&self, device: PciAddress, key: &str) -> Option<String> {
+        let facts = &self.entries.get(&device)?.facts;
+        let tag = facts.assignable.as_ref().and_then(|assignable| assignable.tags.text(key));
+        tag.map(str::to_owned).or_else(|| facts.device.attribute(key).flatten())
+    }
+
+    fn knows(&self, key: &str) -> bool {
+        self.entries.keys().any(|&device| self.value(device, key).is_some())
     }
 }
 

@@ -276,16 +276,24 @@ impl Matcher {
 fn check_language(pattern: &str) -> Result<(), String> {
     /// Letters that may follow a backslash.
     const ESCAPES: &str = "AbBdDsSwWZafnrtvxuU";
+    /// What a quantifier would follow.
+    #[derive(Clone, Copy, PartialEq)]
+    enum Before {
+        Nothing,
+        Atom,
+        Quantifier,
+    }
     let mut nesting = 0_usize;
-    let mut quantified = false;
+    let mut before = Before::Nothing;
     let mut rest = pattern.chars().peekable();
     while let Some(c) = rest.next() {
-        let was_quantified = std::mem::take(&mut quantified);
+        let was = std::mem::replace(&mut before, Before::Atom);
         match c {
             '\\' => match rest.next() {
                 Some(letter) if letter.is_ascii_alphabetic() && !ESCAPES.contains(letter) => {
                     return Err(format!("has an unknown escape \\{letter}"));
                 }
+                Some('A' | 'b' | 'B' | 'Z') => before = Before::Nothing,
                 _ => {}
             },
             '(' => {
@@ -293,14 +301,15 @@ fn check_language(pattern: &str) -> Result<(), String> {
                 if nesting > MAX_NESTING {
                     return Err(format!("nests groups more than {MAX_NESTING} deep"));
                 }
-                // The `?` of `(?:` and its kin is no quantifier; a `*` would begin a verb, which Python does not know.
-                rest.next_if_eq(&'?');
-                if rest.peek() == Some(&'*') {
-                    return Err("repeats nothing".to_owned());
+                before = Before::Nothing;
+                let at_start = nesting == 1 && was == Before::Nothing;
+                if rest.next_if_eq(&'?').is_some() {
+                    check_extension(&mut rest, at_start)?;
                 }
             }
             ')' => nesting = nesting.saturating_sub(1),
             '[' => check_set(&mut rest)?,
+            '^' | '$' | '|' => before = Before::Nothing,
             '*' | '+' | '?' | '{' => {
                 if c == '{' {
                     let body = |c: &char| c.is_ascii_digit() || *c == ',';
@@ -309,15 +318,36 @@ fn check_language(pattern: &str) -> Result<(), String> {
                         continue;
                     }
                 }
-                if was_quantified {
-                    return Err("repeats a repetition".to_owned());
+                match was {
+                    Before::Nothing => return Err("repeats nothing".to_owned()),
+                    Before::Quantifier => return Err("repeats a repetition".to_owned()),
+                    Before::Atom => {}
                 }
                 rest.next_if(|&modifier| matches!(modifier, '?' | '+'));
-                quantified = true;
+                before = Before::Quantifier;
             }
             _ => {}
         }
     }
+    Ok(())
+}
+
+/// Goes over the kind of a group, of which `(?` is read already: `:`, `=`, `<!`, `P<name>`, flags.
+fn check_extension(
+    rest: &mut std::iter::Peekable<std::str::Chars<'_>>,
+    at_start: bool,
+) -> Result<(), String> {
+    let mut flags = false;
+    while rest.next_if(|&c| c.is_ascii_alphabetic() || c == '-').is_some() {
+        flags = true;
+    }
+    if flags && !at_start && rest.peek() == Some(&')') {
+        return Err("sets flags after its start".to_owned());
+    }
+    if rest.next_if_eq(&'<').is_some() && rest.next_if(|&c| matches!(c, '=' | '!')).is_none() {
+        while rest.next_if(|&c| c != '>').is_some() {}
+    }
+    rest.next_if(|&c| matches!(c, ':' | '=' | '!' | '>'));
     Ok(())
 }
 
@@ -401,6 +431,9 @@ mod tests {
         check("(?:0{2}|1f)$", "00 1f");
         check("[]0]0", "00");
         check("(?x) 0 b # the eleventh", "0b");
+        check("(?i:A)a", "aa");
+        check("(?P<n>0){2}", "00");
+        check("(?<!0)(?<=^)0{2}", "00");
         check("0a|0b|$", "0a 0b");
         check("(?!)", "");
     }
@@ -409,13 +442,19 @@ mod tests {
     fn what_python_refuses_or_reads_otherwise_is_refused() {
         for (pattern, reason) in [
             ("(", "does not compile"),
-            ("*", "does not compile"),
+            ("*", "repeats nothing"),
             ("[0-", "does not compile"),
             (r"\1", "does not compile"),
             (r"\h", "unknown escape"),
             (r"\p{Lu}", "unknown escape"),
             ("0{1}{2}", "repeats a repetition"),
             ("0**", "repeats a repetition"),
+            ("{2}", "repeats nothing"),
+            ("0|{2}", "repeats nothing"),
+            ("(?:{2})", "repeats nothing"),
+            ("(?P<n>?)", "repeats nothing"),
+            (r"\b?", "repeats nothing"),
+            ("0a(?i)", "sets flags after its start"),
             ("[0[1]]", "[ inside a set"),
             ("[0-9&&1]", "&& inside a set"),
             ("(a{1000}){1000}", "does not compile"),

@@ -1,0 +1,107 @@
+//! Bins: the pools of a host, split further where a constraint looks at an attribute that pools do not have.
+
+use std::collections::BTreeMap;
+
+use crate::address::PciAddress;
+use crate::pool::{Pool, Pools};
+use crate::stock::Families;
+
+/// The tag that makes devices a static group: those of one host with the same value are handed out together or not at
+/// all.
+pub(crate) const DEVICE_GROUP: &str = "device_group";
+
+/// What is known of a host's devices beyond their pools.
+pub(crate) trait Attributes {
+    /// The value of an attribute of a device; `None` if it has none.
+    fn value(&self, device: PciAddress, key: &str) -> Option<String>;
+
+    /// Whether any device of the host has such an attribute.
+    fn knows(&self, key: &str) -> bool;
+}
+
+/// A value of an attribute, as a number.
+pub(super) type Value = u32;
+
+/// Free devices of one pool that are alike in every attribute that the workload looks at.
+#[derive(Debug)]
+pub(super) struct Bin {
+    pub(super) pool: usize,
+    pub(super) count: u32,
+    /// The value under each key; `None` if the devices do not have the attribute.
+    pub(super) values: Vec<Option<Value>>,
+    /// The devices, in the order in which they are taken; empty where they are not known.
+    pub(super) devices: Vec<PciAddress>,
+    /// The static group they belong to.
+    pub(super) group: Option<usize>,
+}
+
+/// The bins of a host, in stable order.
+#[derive(Debug)]
+pub(super) struct Bins {
+    pub(super) list: Vec<Bin>,
+    /// Cards whose PF and VFs are both free; the indices are those of bins.
+    pub(super) cards: Families,
+    /// The bins of each static group.
+    pub(super) groups: Vec<Vec<usize>>,
+}
+
+impl Bins {
+    pub(super) fn new(pools: &Pools, keys: &[String], attributes: Option<&dyn Attributes>) -> Self {
+        let mut ids: BTreeMap<(usize, String), Value> = BTreeMap::new();
+        let mut id = |key: usize, value: String| {
+            let next = ids.len() as Value;
+            *ids.entry((key, value)).or_insert(next)
+        };
+        let mut list: Vec<Bin> = Vec::new();
+        let mut groups: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (p, pool) in pools.as_slice().iter().enumerate() {
+            // A static group needs no split: its devices share a pool only if they share the group.
+            let group = pool.attributes.text(DEVICE_GROUP);
+            let first = list.len();
+            let pooled: Vec<Option<String>> = keys.iter().map(|key| pool_value(pool, key)).collect();
+            let open = |k: &usize| pooled[*k].is_none() && attributes.is_some();
+            if pool.devices.is_empty() || !(0..keys.len()).any(|k| open(&k)) {
+                let values = pooled.into_iter().enumerate().map(|(k, v)| v.map(|v| id(k, v))).collect();
+                let devices = pool.devices.iter().rev().copied().collect();
+                list.push(Bin { pool: p, count: pool.count, values, devices, group: None });
+            } else {
+                // Devices are taken from the back of their pool.
+                for &device in pool.devices.iter().rev() {
+                    let values: Vec<Option<Value>> = (0..keys.len())
+                        .map(|k| {
+                            let own = || attributes.and_then(|a| a.value(device, &keys[k]));
+                            pooled[k].clone().or_else(own).map(|value| id(k, value))
+                        })
+                        .collect();
+                    match list[first..].iter_mut().find(|bin| bin.values == values) {
+                        Some(bin) => {
+                            bin.devices.push(device);
+                            bin.count += 1;
+                        }
+                        None => list.push(Bin { pool: p, count: 1, values, devices: vec![device], group: None }),
+                    }
+                }
+            }
+            if let Some(group) = group {
+                groups.entry(group).or_default().extend(first..list.len());
+            }
+        }
+        let groups: Vec<Vec<usize>> = groups.into_values().collect();
+        for (g, bins) in groups.iter().enumerate() {
+            for &bin in bins {
+                list[bin].group = Some(g);
+            }
+        }
+        let of_bin: Vec<&Pool> = list.iter().map(|bin| &pools.as_slice()[bin.pool]).collect();
+        Bins { cards: Families::of(&of_bin), list, groups }
+    }
+}
+
+/// The value of an attribute that all devices of a pool share.
+pub(super) fn pool_value(pool: &Pool, key: &str) -> Option<String> {
+    match key {
+        "numa_node" => pool.numa_node.map(|node| node.to_string()),
+        "rp_uuid" => pool.provider.clone(),
+        key => pool.attributes.text(key).map(str::to_owned),
+    }
+}
