@@ -1,3 +1,4 @@
+/* Rules, a claim, and what to write. */
 #include <slotwise.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,12 +16,14 @@ static void check(uint32_t code) {
 int main(void) {
     /* The operator's rules and names, as in Nova's [pci]device_spec and [pci]alias. */
     const char *rules = "[{\"vendor_id\": \"15b3\", \"product_id\": \"101e\", \"physical_network\": \"blue\"}]";
-    /* A physical function with two virtual ones, and a workload that wants both. */
+    /* A physical function with three virtual ones, and a workload that wants two. */
     const char *devices =
         "[{\"address\": \"0000:3b:00.0\", \"vendor_id\": \"15b3\", \"product_id\": \"101d\", \"dev_type\": \"type-PF\"},"
         " {\"address\": \"0000:3b:00.2\", \"vendor_id\": \"15b3\", \"product_id\": \"101e\", \"dev_type\": \"type-VF\","
         "  \"parent_addr\": \"0000:3b:00.0\"},"
         " {\"address\": \"0000:3b:00.3\", \"vendor_id\": \"15b3\", \"product_id\": \"101e\", \"dev_type\": \"type-VF\","
+        "  \"parent_addr\": \"0000:3b:00.0\"},"
+        " {\"address\": \"0000:3b:00.4\", \"vendor_id\": \"15b3\", \"product_id\": \"101e\", \"dev_type\": \"type-VF\","
         "  \"parent_addr\": \"0000:3b:00.0\"}]";
     const char *wanted = "{\"requests\": [{\"count\": 2, \"alternatives\": [{\"vendor_id\": \"15b3\", "
                          "\"product_id\": \"101e\", \"dev_type\": \"type-VF\"}]}]}";
@@ -28,7 +31,7 @@ int main(void) {
     slotwise_specs *specs;
     slotwise_tracker *host;
     slotwise_workload *two_nics;
-    slotwise_string report, changes;
+    slotwise_string report;
     check(slotwise_specs_parse(rules, strlen(rules), false, &specs, &error));
     check(slotwise_tracker_new(specs, NULL, 0, &host, &error));
     check(slotwise_tracker_sync(host, devices, strlen(devices), &report, &error));
@@ -37,13 +40,12 @@ int main(void) {
     const char *owners[] = {"vm-1", "vm-2"};
     for (int i = 0; i < 2; i++) {
         uint32_t outcome;
-        check(slotwise_tracker_claim(host, owners[i], strlen(owners[i]), two_nics, &outcome, NULL, &error));
-        printf("%s: %s\n", owners[i], outcome == SLOTWISE_OUTCOME_FITS ? "fits" : "does not fit");
+        slotwise_string fit;
+        check(slotwise_tracker_claim(host, owners[i], strlen(owners[i]), two_nics, &outcome, &fit, &error));
+        printf("%s: %s\n", owners[i], outcome == SLOTWISE_OUTCOME_FITS ? fit.data : "does not fit");
+        slotwise_string_free(&fit);
     }
-    check(slotwise_tracker_changes(host, &changes, &error));
-    printf("to write: %s\n", changes.data);
 
-    slotwise_string_free(&changes);
     slotwise_string_free(&report);
     slotwise_workload_free(two_nics);
     slotwise_tracker_free(host);

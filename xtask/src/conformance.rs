@@ -1,11 +1,14 @@
 //! The conformance cases through all four doors.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Result, bail};
 
 use crate::{c, python, sh, toolchain, wasm};
+
+/// The expected behaviour, as data.
+pub(crate) const CASES: &str = "tests/conformance";
 
 /// `cargo xtask conformance [NAME]`
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
@@ -14,7 +17,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     }
     toolchain::ensure()?;
     build()?;
-    sh::run(&mut command(arguments))
+    sh::run(&mut command(Path::new(CASES), arguments))
 }
 
 /// Builds every door from the present source.
@@ -38,6 +41,6 @@ pub(crate) fn command(arguments: &[String]) -> Command {
 }
 
 /// The C door's runner.
-pub(crate) fn c_runner() -> PathBuf {
+fn c_runner() -> PathBuf {
     sh::target_dir().join("c/runner")
 }

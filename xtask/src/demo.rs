@@ -2,19 +2,18 @@
 
 use anyhow::Result;
 
-use crate::{conformance, python, sh, toolchain, wasm};
+use crate::{conformance, python, sh, toolchain};
 
 /// `cargo xtask demo`
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     crate::no_arguments(arguments)?;
     toolchain::ensure()?;
     conformance::build()?;
-    // The demo says what it did as lines of the runners' protocol; the same calls then go through C and WebAssembly.
-    let record = sh::target_dir().join("demo/calls.json");
-    if let Some(folder) = record.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    sh::run(python::command(&["examples/python/demo.py", "--record"]).arg(&record))?;
-    let mut replay = sh::program(sh::target_dir().join("debug/replay"));
-    sh::run(replay.arg(&record).arg(conformance::c_runner()).arg(wasm::path()))
+    // The demo writes down its calls and answers as conformance cases, in a folder of their own.
+    let cases = sh::target_dir().join("demo");
+    sh::run(python::command(&["examples/python/demo.py", "--record"]).arg(cases.join("demo.json")))?;
+    println!(
+        "\nThe same through the other doors: every call above, with what Python answered as the expectation\n"
+    );
+    sh::run(&mut conformance::command(&cases, &[]))
 }

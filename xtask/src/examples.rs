@@ -7,24 +7,36 @@ use anyhow::{Context, Result};
 use crate::counts::Counts;
 use crate::{c, python, sh};
 
-/// What all three programs print.
-const EXPECTED: &str = "examples/output.txt";
+/// A program of the README: its language there, its source, and the file with what it prints.
+struct Program {
+    language: &'static str,
+    source: &'static str,
+    prints: &'static str,
+}
+
+const PROGRAMS: [Program; 3] = [
+    Program { language: "rust", source: "examples/rust/first.rs", prints: "examples/first.txt" },
+    Program { language: "python", source: "examples/python/first.py", prints: "examples/first.txt" },
+    Program { language: "c", source: "examples/c/first.c", prints: "examples/c/first.txt" },
+];
 
 /// Runs the program of each language and compares what it prints with what the README shows.
 pub(crate) fn check() -> Result<Counts> {
-    let expected = read(EXPECTED)?;
-    let mut counts = Counts::default();
-
+    python::install()?;
+    sh::run(&mut sh::cargo(["build", "--workspace"]))?;
     sh::run(&mut sh::cargo(["build", "--workspace", "--examples"]))?;
-    let binary = sh::target_dir().join("c/first");
-    c::program("examples/c/first.c", "debug", &binary)?;
-    let programs = [
-        ("examples/rust/first.rs", sh::program(sh::target_dir().join("debug/examples/first"))),
-        ("examples/c/first.c", sh::program(binary)),
-        ("examples/python/first.py", python::command(&["examples/python/first.py"])),
-    ];
-    for (source, mut program) in programs {
-        let printed = sh::output(&mut program)?;
+    let mut counts = Counts::default();
+    for Program { language, source, prints } in PROGRAMS {
+        let mut program = match language {
+            "rust" => sh::program(sh::target_dir().join("debug/examples/first")),
+            "python" => python::command(&[source]),
+            _ => {
+                let binary = sh::target_dir().join("c/first");
+                c::program(source, "debug", &binary)?;
+                sh::program(binary)
+            }
+        };
+        let (printed, expected) = (sh::output(&mut program)?, read(prints)?);
         if printed == expected {
             println!("{source} prints what the README says");
             counts.passed += 1;
@@ -49,14 +61,15 @@ mod tests {
     #[test]
     fn the_readme_shows_the_programs_that_are_run() -> Result<()> {
         let readme = read("README.md")?;
-        readme_shows(&readme, "rust", "examples/rust/first.rs")?;
-        readme_shows(&readme, "python", "examples/python/first.py")?;
-        readme_shows(&readme, "c", "examples/c/first.c")?;
-        readme_shows(&readme, "text", EXPECTED)
+        for Program { language, source, prints } in PROGRAMS {
+            shows(&readme, language, source)?;
+            shows(&readme, "text", prints)?;
+        }
+        Ok(())
     }
 
     /// Checks that the README's code blocks are the files that are run.
-    fn readme_shows(readme: &str, language: &str, file: &str) -> Result<()> {
+    fn shows(readme: &str, language: &str, file: &str) -> Result<()> {
         let text = read(file)?;
         let block = format!("```{language}\n{text}```\n");
         if !readme.contains(&block) {

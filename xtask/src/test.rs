@@ -200,7 +200,7 @@ fn programs() -> Result<Outcome> {
 
 fn four_doors() -> Result<Outcome> {
     conformance::build()?;
-    counted(&mut conformance::command(&[]))
+    counted(&mut conformance::command(conformance::CASES.as_ref(), &[]))
 }
 
 fn benches() -> Result<Outcome> {

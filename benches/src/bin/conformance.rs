@@ -1,19 +1,21 @@
 //! Replays the conformance cases through all four doors and compares every answer.
 //!
-//! Arguments: the C runner, the Python that has the package, the Python runner, the engine component, and optionally a part of
-//! the names of the cases to run. `cargo xtask conformance` builds these parts and starts this program.
+//! Arguments: the folder of the cases, the C runner, the Python that has the package, the Python runner, the engine
+//! component, and optionally a part of the names of the cases to run. `cargo xtask conformance` builds these parts and
+//! starts this program.
 
 use std::process::{Command, ExitCode};
 
 use slotwise_benches::doors::Result;
+use slotwise_sandbox::{EngineComponent, Limits};
 use slotwise_testkit::{Door, ProcessDoor, RustDoor, WasmDoor, conformance};
 
 fn main() -> Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [c, python, python_runner, component, filter @ ..] = arguments.as_slice() else {
-        return Err("give: C_RUNNER PYTHON PYTHON_RUNNER COMPONENT [NAME]".into());
+    let [folder, c, python, python_runner, component, filter @ ..] = arguments.as_slice() else {
+        return Err("give: CASES C_RUNNER PYTHON PYTHON_RUNNER COMPONENT [NAME]".into());
     };
-    let mut cases = conformance::load_cases(&conformance::default_dir())?;
+    let mut cases = conformance::load_cases(folder.as_ref())?;
     if let [name, ..] = filter {
         cases.retain(|case| case.name.contains(name.as_str()));
     }
@@ -25,7 +27,7 @@ fn main() -> Result<ExitCode> {
         Box::new(RustDoor::new()),
         Box::new(ProcessDoor::spawn("c", &mut Command::new(c))?),
         Box::new(ProcessDoor::spawn("python", Command::new(python).arg(python_runner))?),
-        Box::new(WasmDoor::load(component)?),
+        Box::new(WasmDoor::new(&EngineComponent::load(component, Limits::default())?)?),
     ];
     let report = conformance::run(&cases, &mut doors);
     println!("{report}");
