@@ -80,7 +80,7 @@ impl RustDoor {
                     "aliases": config.aliases.list(),
                     "report_in_placement": config.report_in_placement,
                     "pci_in_placement": config.pci_in_placement,
-                    "warnings": config.device_specs.warnings(),
+                    "warnings": config.warnings(),
                 });
                 self.specs = Some(config.device_specs);
                 self.aliases = Some(config.aliases);
