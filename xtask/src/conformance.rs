@@ -28,15 +28,11 @@ pub(crate) fn build() -> Result<()> {
     c::program("tests/c/runner.c", "debug", &c_runner())
 }
 
-/// The program that replays the cases; it lives in the crate that links every door.
-pub(crate) fn command(arguments: &[String]) -> Command {
+/// The program that replays the cases in a folder; it lives in the crate that links every door.
+pub(crate) fn command(cases: &Path, arguments: &[String]) -> Command {
     let mut command = sh::program(sh::target_dir().join("debug/conformance"));
-    command
-        .arg(c_runner())
-        .arg(python::python())
-        .arg("tests/python/runner.py")
-        .arg(wasm::path())
-        .args(arguments);
+    command.arg(cases).arg(c_runner()).arg(python::python()).arg("tests/python/runner.py").arg(wasm::path());
+    command.args(arguments);
     command
 }
 
