@@ -76,7 +76,7 @@ pub(crate) enum Explain {
     /// The same for a workload document, which can say all that the engine understands.
     ///
     /// The document is {"requests": [{"count", "alternatives", "numa_policy", "request_id", …}], "numa_cells",
-    /// "provider_mapping", "strategy", "budget"}. With --json: as "explain request".
+    /// "constraints", "provider_mapping", "strategy", "budget", …}. With --json: as "explain request".
     #[command(after_long_help = EXPLAIN_WORKLOAD_EXAMPLE)]
     Workload(ExplainWorkload),
 }
@@ -305,9 +305,11 @@ mod tests {
         let mut cli = Cli::command();
         cli.build();
         cli.clone().debug_assert();
-        let mut commands: Vec<&clap::Command> =
-            cli.get_subcommands().flat_map(|c| std::iter::once(c).chain(c.get_subcommands())).collect();
-        commands.retain(|c| c.get_name() != "help");
+        fn children(command: &clap::Command) -> impl Iterator<Item = &clap::Command> {
+            command.get_subcommands().filter(|child| child.get_name() != "help")
+        }
+        let commands: Vec<_> =
+            children(&cli).flat_map(|command| std::iter::once(command).chain(children(command))).collect();
         assert_eq!(commands.len(), 7);
         for command in commands {
             let after = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();

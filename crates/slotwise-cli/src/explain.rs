@@ -115,10 +115,14 @@ fn answer(tracker: &Tracker, workload: &Workload, output: Output) -> Result<Answ
     let out = match &fit {
         Fit::Fits(assignment) => {
             let devices: usize = assignment.requests.iter().map(|request| request.devices.len()).sum();
+            // Named only where they were to be chosen.
+            let cells =
+                assignment.numa_cells.as_ref().map(|cells| format!(", guest on NUMA cells {cells:?}"));
             format!(
-                "{GREEN}fits{GREEN:#}: {} for {}\n\n{}",
+                "{GREEN}fits{GREEN:#}: {} for {}{}\n\n{}",
                 counted(devices, "device"),
                 counted(workload.requests.len(), "request"),
+                cells.unwrap_or_default(),
                 assignment_table(tracker, workload, assignment)
             )
         }
@@ -135,12 +139,19 @@ fn assignment_table(tracker: &Tracker, workload: &Workload, assignment: &slotwis
     let devices = tracker.devices();
     let mut rows = Vec::new();
     for (i, served) in assignment.requests.iter().enumerate() {
-        for (n, address) in served.devices.iter().enumerate() {
+        // A request is named once, in front of its first device.
+        let name = match served.option {
+            0 => request_name(workload, i),
+            fallback => format!("{} (fallback {fallback})", request_name(workload, i)),
+        };
+        let companions = served.companions.iter().map(|address| ("  along with its group", address));
+        let asked_for =
+            served.devices.iter().enumerate().map(|(n, address)| (if n == 0 { &*name } else { "" }, address));
+        for (label, address) in asked_for.chain(companions) {
             let tracked = devices.binary_search_by_key(address, |tracked| tracked.device.address).ok();
             let device = tracked.map(|index| &devices[index].device);
             rows.push(vec![
-                // A request is named once, in front of its first device.
-                Some(if n == 0 { request_name(workload, i) } else { String::new() }),
+                Some(label.to_owned()),
                 Some(address.to_string()),
                 device.map(|d| format!("{}:{}", d.vendor_id, d.product_id)),
                 device.map(|d| crate::discover::type_word(d.dev_type).to_owned()),
