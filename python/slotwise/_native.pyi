@@ -1,6 +1,9 @@
+import builtins
 from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from typing import Any, Final, SupportsIndex, TypeVar, final, overload
+
+from typing_extensions import Unpack
 
 from slotwise.types import (
     Alias,
@@ -13,6 +16,7 @@ from slotwise.types import (
     DeviceInput,
     Explanation,
     ExtraInfo,
+    Fallback,
     FitDict,
     FreeScopeName,
     Group,
@@ -22,16 +26,33 @@ from slotwise.types import (
     Outcome,
     Pool,
     RequestDict,
+    RequestFields,
     RequestReport,
     Rule,
     SourceName,
     SpecsDiff,
-    StrategyName,
     SyncReport,
     TrackedDevice,
     TrackerOptions,
     WorkloadDict,
+    WorkloadFields,
 )
+
+__all__ = [
+    "__version__",
+    "ERROR_KINDS",
+    "Aliases",
+    "Config",
+    "DeviceSpecs",
+    "Fit",
+    "Pools",
+    "Request",
+    "Tracker",
+    "Workload",
+    "discover",
+    "filter_hosts",
+    "numa_topology",
+]
 
 __version__: Final[str]
 ERROR_KINDS: Final[tuple[tuple[str, str, str, int, str], ...]]
@@ -41,17 +62,13 @@ _Requests = Workload | Sequence[Request | Mapping[str, Any]] | JsonText
 _Rules = Sequence[Rule | str] | JsonText
 _AliasLines = Sequence[AliasLine | str] | JsonText
 _NumaTopology = NumaTopology | Mapping[str, Any] | JsonText
-_Providers = Mapping[str, Sequence[str]]
 
 def discover(sysfs_root: str | PathLike[str] = "/sys", strict: bool = False) -> list[Device]: ...
 def numa_topology(sysfs_root: str | PathLike[str] = "/sys") -> NumaTopology | None: ...
 def filter_hosts(
     hosts: dict[_Name, Pools],
     requests: _Requests,
-    numa_cells: Sequence[int] | None = None,
-    provider_mapping: _Providers | None = None,
-    strategy: StrategyName | None = None,
-    budget: int | None = None,
+    **fields: Unpack[WorkloadFields],
 ) -> dict[_Name, Fit]: ...
 @final
 class DeviceSpecs:
@@ -74,15 +91,15 @@ class Aliases:
     def create(self, lines: _AliasLines) -> Alias: ...
     def update(self, lines: _AliasLines) -> Alias: ...
     def delete(self, name: str) -> Alias: ...
-    def list(self) -> list[Alias]: ...
+    def list(self) -> builtins.list[Alias]: ...
     def requests(
         self,
         flavor: str,
         numa_policy: NumaPolicyName | None = None,
         request_ids: Sequence[str | None] | None = None,
-    ) -> list[Request]: ...
+    ) -> builtins.list[Request]: ...
     @property
-    def warnings(self) -> list[str]: ...
+    def warnings(self) -> builtins.list[str]: ...
     def __len__(self) -> int: ...
     def __eq__(self, other: object, /) -> bool: ...
     __hash__: None  # type: ignore[assignment]
@@ -112,12 +129,7 @@ class Request:
         cls,
         alternatives: Sequence[Mapping[str, Any]],
         count: int | None = None,
-        *,
-        request_id: str | None = None,
-        requester_id: str | None = None,
-        alias_name: str | None = None,
-        numa_policy: NumaPolicyName | None = None,
-        source: SourceName | None = None,
+        **fields: Unpack[RequestFields],
     ) -> Request: ...
     @staticmethod
     def from_dict(document: RequestDict | Mapping[str, Any] | JsonText) -> Request: ...
@@ -137,6 +149,16 @@ class Request:
     def numa_policy(self) -> NumaPolicyName | None: ...
     @property
     def source(self) -> SourceName: ...
+    @property
+    def otherwise(self) -> list[Fallback]: ...
+    @property
+    def isolate(self) -> bool: ...
+    @property
+    def same(self) -> list[str]: ...
+    @property
+    def distinct(self) -> list[str]: ...
+    @property
+    def prefer_same(self) -> list[str]: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
     def __copy__(self) -> Request: ...
@@ -147,10 +169,7 @@ class Workload:
     def __new__(
         cls,
         requests: _Requests,
-        numa_cells: Sequence[int] | None = None,
-        provider_mapping: _Providers | None = None,
-        strategy: StrategyName | None = None,
-        budget: int | None = None,
+        **fields: Unpack[WorkloadFields],
     ) -> Workload: ...
     @staticmethod
     def from_dict(document: WorkloadDict | Mapping[str, Any] | JsonText) -> Workload: ...
@@ -193,10 +212,7 @@ class Pools:
     def fit(
         self,
         requests: _Requests,
-        numa_cells: Sequence[int] | None = None,
-        provider_mapping: _Providers | None = None,
-        strategy: StrategyName | None = None,
-        budget: int | None = None,
+        **fields: Unpack[WorkloadFields],
     ) -> Fit: ...
     def consume(self, fit: Fit | Assignment | Mapping[str, Any] | JsonText) -> None: ...
     def group_by(self, keys: Sequence[str] | bytes) -> list[Group]: ...
@@ -221,21 +237,17 @@ class Tracker:
     def __new__(
         cls,
         specs: DeviceSpecs | _Rules,
-        numa_topology: _NumaTopology | None = None,
-        pool_keys: Sequence[str] | None = None,
-        allow_missing_parents: bool | None = None,
-        *,
-        options: TrackerOptions | Mapping[str, Any] | JsonText | None = None,
+        options: TrackerOptions | JsonText | None = None,
+        /,
+        **fields: Unpack[TrackerOptions],
     ) -> Tracker: ...
     @staticmethod
     def load(
         specs: DeviceSpecs | _Rules,
         rows: Sequence[TrackedDevice | Mapping[str, Any]] | JsonText,
-        numa_topology: _NumaTopology | None = None,
-        pool_keys: Sequence[str] | None = None,
-        allow_missing_parents: bool | None = None,
-        *,
-        options: TrackerOptions | Mapping[str, Any] | JsonText | None = None,
+        options: TrackerOptions | JsonText | None = None,
+        /,
+        **fields: Unpack[TrackerOptions],
     ) -> Tracker: ...
     def sync(self, devices: Sequence[DeviceInput] | JsonText) -> SyncReport: ...
     def replace_specs(
@@ -248,39 +260,31 @@ class Tracker:
     @property
     def specs(self) -> DeviceSpecs: ...
     @property
+    def options(self) -> TrackerOptions: ...
+    @property
     def pools(self) -> Pools: ...
     def group_by(self, keys: Sequence[str] | bytes) -> list[Group]: ...
     @property
     def devices(self) -> list[TrackedDevice]: ...
+    def device(self, address: str) -> TrackedDevice | None: ...
     def explain(self, address: str) -> Explanation: ...
     def fit(
         self,
         requests: _Requests,
-        numa_cells: Sequence[int] | None = None,
-        provider_mapping: _Providers | None = None,
-        strategy: StrategyName | None = None,
-        budget: int | None = None,
+        **fields: Unpack[WorkloadFields],
     ) -> Fit: ...
     def claim(
         self,
         owner: str,
         requests: _Requests,
-        numa_cells: Sequence[int] | None = None,
-        provider_mapping: _Providers | None = None,
-        strategy: StrategyName | None = None,
-        budget: int | None = None,
+        **fields: Unpack[WorkloadFields],
     ) -> Fit: ...
     def allocate(self, owner: str) -> list[str]: ...
     def free(self, owner: str, scope: FreeScopeName | None = None) -> list[str]: ...
     def free_device(self, owner: str, address: str) -> None: ...
     def retain_owners(self, owners: Sequence[str] | bytes) -> list[str]: ...
     def bindings(
-        self,
-        owner: str | None = None,
-        request_id: str | None = None,
-        requester_id: str | None = None,
-        *,
-        query: BindingQuery | Mapping[str, Any] | JsonText | None = None,
+        self, query: BindingQuery | JsonText | None = None, /, **fields: Unpack[BindingQuery]
     ) -> list[Binding]: ...
     def changes(self) -> list[Change]: ...
     def written(self, changes: Sequence[Change] | JsonText | None = None) -> None: ...

@@ -9,25 +9,36 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict, Union
 
-DeviceType = Literal["type-PCI", "type-PF", "type-VF", "vdpa"]
+# Unions of single literals, because stubtest does not take a literal of several values for the union that it is.
+
+DeviceType = Union[Literal["type-PCI"], Literal["type-PF"], Literal["type-VF"], Literal["vdpa"]]
 """What a function is to SR-IOV."""
 
-DeviceStatus = Literal["available", "claimed", "allocated", "unclaimable", "unavailable"]
+DeviceStatus = Union[
+    Literal["available"],
+    Literal["claimed"],
+    Literal["allocated"],
+    Literal["unclaimable"],
+    Literal["unavailable"],
+]
 """Where a device is in its life."""
 
-NumaPolicyName = Literal["required", "preferred", "legacy", "socket"]
+NumaPolicyName = Union[Literal["required"], Literal["preferred"], Literal["legacy"], Literal["socket"]]
 """How near to the guest's NUMA cells a device must be."""
 
-StrategyName = Literal["exact", "nova"]
+StrategyName = Union[Literal["exact"], Literal["nova"]]
 """How an answer is found."""
 
-SourceName = Literal["flavor", "neutron_port"]
+PreferenceName = Union[Literal["stable"], Literal["pack"], Literal["spread"]]
+"""Which of the possible assignments is chosen."""
+
+SourceName = Union[Literal["flavor"], Literal["neutron_port"]]
 """Where a request comes from."""
 
-FreeScopeName = Literal["all", "claims", "allocations"]
+FreeScopeName = Union[Literal["all"], Literal["claims"], Literal["allocations"]]
 """Which of an owner's devices to free."""
 
-Outcome = Literal["fits", "no_fit", "undecided"]
+Outcome = Union[Literal["fits"], Literal["no_fit"], Literal["undecided"]]
 """The three outcomes of a fit, which are never mixed up."""
 
 ExtraInfo = dict[str, Union[str, None]]
@@ -76,6 +87,7 @@ class TrackedDevice(Device):
     owner: str | None
     request_id: str | None
     requester_id: str | None
+    tags: ExtraInfo
 
 
 DeviceInput = Union[Device, Mapping[str, Any]]
@@ -113,6 +125,28 @@ class Alias(TypedDict):
     alternatives: list[ExtraInfo]
 
 
+class Fallback(TypedDict):
+    """What a request takes instead if what it asks for first cannot be had."""
+
+    count: int
+    alternatives: list[ExtraInfo]
+
+
+class RequestFields(TypedDict, total=False):
+    """The fields of a request beside its alternatives and count; ``Request`` says what they mean."""
+
+    request_id: str | None
+    requester_id: str | None
+    alias_name: str | None
+    numa_policy: NumaPolicyName | None
+    source: SourceName
+    otherwise: Sequence[Fallback | Mapping[str, Any]]
+    isolate: bool
+    same: Sequence[str]
+    distinct: Sequence[str]
+    prefer_same: Sequence[str]
+
+
 class RequestDict(TypedDict):
     """A count of devices, as ``Request.to_dict`` gives it."""
 
@@ -123,6 +157,45 @@ class RequestDict(TypedDict):
     alternatives: list[ExtraInfo]
     numa_policy: NumaPolicyName | None
     source: SourceName
+    otherwise: list[Fallback]
+    isolate: bool
+    same: list[str]
+    distinct: list[str]
+    prefer_same: list[str]
+
+
+# The field ``from`` is a word of Python's own, so that only the functional form can declare it.
+_CellChoiceFrom = TypedDict("_CellChoiceFrom", {"from": list[int]})
+
+
+class CellChoice(_CellChoiceFrom):
+    """NUMA cells that the guest may get, in order of preference (``from``), and how many of them it gets."""
+
+    count: int
+
+
+class _ConstraintRequired(TypedDict):
+    requests: list[int]
+
+
+class Constraint(_ConstraintRequired, total=False):
+    """A constraint across requests (by index): the attribute in which their devices must agree, or must all differ."""
+
+    same: str
+    distinct: str
+
+
+class WorkloadFields(TypedDict, total=False):
+    """The fields of a workload beside its requests; ``Workload`` says what they mean."""
+
+    numa_cells: Sequence[int] | None
+    numa_cells_from: CellChoice | None
+    constraints: Sequence[Constraint]
+    prefer: PreferenceName
+    spread_over: str | None
+    provider_mapping: Mapping[str, Sequence[str]] | None
+    strategy: StrategyName
+    budget: int | None
 
 
 class WorkloadDict(TypedDict):
@@ -130,6 +203,10 @@ class WorkloadDict(TypedDict):
 
     requests: list[RequestDict]
     numa_cells: list[int] | None
+    numa_cells_from: CellChoice | None
+    constraints: list[Constraint]
+    prefer: PreferenceName
+    spread_over: str | None
     provider_mapping: dict[str, list[str]] | None
     strategy: StrategyName
     budget: int | None
@@ -165,18 +242,32 @@ class Pick(TypedDict):
     count: int
 
 
-class RequestAssignment(TypedDict):
-    """What serves one request; ``devices`` is empty where the pools have counts only."""
-
+class _RequestAssignmentRequired(TypedDict):
     request_id: str | None
     picks: list[Pick]
     devices: list[str]
+    option: int
 
 
-class Assignment(TypedDict):
-    """What serves each request, in the order of the requests."""
+class RequestAssignment(_RequestAssignmentRequired, total=False):
+    """What serves one request; ``devices`` is empty where the pools have counts only.
 
+    ``option`` is 0 for what the request asks for first, 1 for its first fallback. ``companions`` are devices that come along
+    because a device group is handed out as a whole.
+    """
+
+    companions: list[str]
+    companion_picks: list[Pick]
+
+
+class _AssignmentRequired(TypedDict):
     requests: list[RequestAssignment]
+
+
+class Assignment(_AssignmentRequired, total=False):
+    """What serves each request, in the order of the requests; ``numa_cells`` where they were to be chosen."""
+
+    numa_cells: list[int]
 
 
 class StepReport(TypedDict):
@@ -199,11 +290,15 @@ class RequestReport(TypedDict):
     steps: list[StepReport]
 
 
-class Fits(TypedDict):
-    """The answer *fits*."""
-
+class _FitsRequired(TypedDict):
     outcome: Literal["fits"]
     requests: list[RequestAssignment]
+
+
+class Fits(_FitsRequired, total=False):
+    """The answer *fits*, with the fields of an ``Assignment``."""
+
+    numa_cells: list[int]
 
 
 class NoFit(TypedDict):
@@ -298,7 +393,7 @@ class Change(TypedDict):
 class TrackerOptions(TypedDict, total=False):
     """How a tracker works; the arguments of ``Tracker``."""
 
-    numa_topology: NumaTopology | None
+    numa_topology: NumaTopology | Mapping[str, Any] | None
     pool_keys: Sequence[str]
     allow_missing_parents: bool
 

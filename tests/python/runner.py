@@ -13,10 +13,6 @@ import sys
 
 import slotwise
 
-WORKLOAD = {"requests", "numa_cells", "provider_mapping", "strategy", "budget"}
-OPTIONS = {"numa_topology", "pool_keys", "allow_missing_parents"}
-QUERY = {"owner", "request_id", "requester_id"}
-
 
 class Broken(Exception):
     """The door cannot go on: a fault of the case, of the driver or of this program, and never an answer."""
@@ -86,26 +82,26 @@ def documents(function, *texts):
     return result
 
 
-def spread(function, document, names):
-    """Calls ``function`` with the fields of a document as arguments, or else with None: it has other fields, or is no dict."""
-    if isinstance(document, dict) and document.keys() <= names and None not in document.values():
-        return function(**document)
-    return None
-
-
 def with_workload(function):
-    """Makes of a function with a workload's arguments one that takes the document."""
+    """Makes of a function with a workload's fields one that takes the document."""
 
     def call(document):
         if isinstance(document, bytes):
             return function(document)
         if isinstance(document, dict) and "requests" in document:
-            fit = spread(function, document, WORKLOAD)
-            if fit is not None:
-                return fit
+            return function(**document)
         return function(slotwise.Workload.from_dict(document))
 
     return lambda text: documents(call, text).to_dict()
+
+
+def with_fields(function):
+    """Makes of a function with fields one that takes the document, if there is one."""
+
+    def call(document):
+        return function(**document) if isinstance(document, dict) else function(document)
+
+    return call
 
 
 class Door:
@@ -165,20 +161,16 @@ class Door:
         }
 
     def tracker_new(self, options):
-        def make(document):
-            if document is None:
-                return slotwise.Tracker(self.specs)
-            tracker = spread(lambda **fields: slotwise.Tracker(self.specs, **fields), document, OPTIONS)
-            return tracker or slotwise.Tracker(self.specs, options=document)
-
+        specs = self.specs
+        make = with_fields(lambda document=None, /, **fields: slotwise.Tracker(specs, document, **fields))
         self.fill("tracker", documents(make, options or None))
 
     def tracker_load(self, options, rows):
-        def make(document, rows):
-            if document is None:
-                return slotwise.Tracker.load(self.specs, rows)
-            tracker = spread(lambda **fields: slotwise.Tracker.load(self.specs, rows, **fields), document, OPTIONS)
-            return tracker or slotwise.Tracker.load(self.specs, rows, options=document)
+        specs = self.specs
+
+        def make(options, rows):
+            load = with_fields(lambda document=None, /, **fields: slotwise.Tracker.load(specs, rows, document, **fields))
+            return load(options)
 
         self.fill("tracker", documents(make, options or None, rows))
 
@@ -208,7 +200,7 @@ class Door:
 
     def tracker_claim(self, owner, workload):
         tracker = self.tracker
-        return with_workload(lambda *values, **fields: tracker.claim(owner, *values, **fields))(workload)
+        return with_workload(lambda *workload, **fields: tracker.claim(owner, *workload, **fields))(workload)
 
     def tracker_allocate(self, owner):
         return self.tracker.allocate(owner)
@@ -223,11 +215,7 @@ class Door:
         return documents(self.tracker.retain_owners, owners)
 
     def tracker_bindings(self, query):
-        def bindings(document):
-            found = spread(self.tracker.bindings, document, QUERY)
-            return self.tracker.bindings(query=document) if found is None else found
-
-        return documents(bindings, query)
+        return documents(with_fields(self.tracker.bindings), query)
 
     def tracker_changes(self):
         return self.tracker.changes()

@@ -5,7 +5,7 @@ use serde_json::Value;
 use slotwise as engine;
 
 use crate::call::{Shared, answer, call};
-use crate::convert;
+use crate::convert::{self, Recipe};
 use crate::request::{Request, with_ids};
 
 /// The operator's names for kinds of devices.
@@ -110,5 +110,12 @@ impl Aliases {
 
     fn __deepcopy__(&self, memo: &Bound<'_, PyAny>) -> PyResult<Self> {
         self.__copy__(memo.py())
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Recipe<'py, (Bound<'py, PyAny>, bool)>> {
+        let (lines, pci_in_placement) = call(py, || {
+            self.0.read(|aliases| Ok((convert::value_of(&aliases.lines())?, aliases.pci_in_placement())))
+        })?;
+        Ok((py.get_type::<Self>().into_any(), (convert::to_python(py, &lines)?, pci_in_placement)))
     }
 }

@@ -68,50 +68,49 @@ pub(crate) fn address(object: &Bound<'_, PyAny>, what: &str) -> PyResult<PciAddr
     text.parse().map_err(|error: Error| raise(object.py(), &error.inside(what)))
 }
 
-/// Reads a document whose fields are given as arguments; those that are `None` are left out.
-pub(crate) fn fields<T: DeserializeOwned + Send>(
-    py: Python<'_>,
-    fields: &[(&str, Option<&Bound<'_, PyAny>>)],
-    what: &str,
-) -> PyResult<T> {
-    let given = PyDict::new(py);
-    for (name, object) in fields {
-        if let Some(object) = object {
-            given.set_item(name, object)?;
-        }
-    }
-    read(&given, what)
-}
+/// How pickle makes an object again: what to call, and with which arguments.
+pub(crate) type Recipe<'py, A> = (Bound<'py, PyAny>, A);
+
+/// Keyword arguments that are the fields of a document.
+pub(crate) type Fields<'a, 'py> = &'a Bound<'py, PyDict>;
 
 /// Reads a document that is given as a whole, or else by its fields.
-pub(crate) fn whole_or_fields<T: DeserializeOwned + Send>(
+pub(crate) fn document_or_fields<T: DeserializeOwned + Send>(
     py: Python<'_>,
     whole: Option<&Bound<'_, PyAny>>,
-    given: &[(&str, Option<&Bound<'_, PyAny>>)],
+    fields: Option<Fields<'_, '_>>,
     what: &str,
 ) -> PyResult<T> {
-    match whole {
-        None => fields(py, given, what),
-        Some(whole) => {
-            refuse_fields(py, given, what)?;
+    match (whole, fields) {
+        (None, Some(fields)) => read(fields, what),
+        (None, None) => read(&PyDict::new(py), what),
+        (Some(whole), fields) => {
+            refuse_fields(py, fields, what)?;
             document(whole, what)
         }
     }
 }
 
-/// Refuses fields beside a whole document, which has them inside.
-pub(crate) fn refuse_fields(
-    py: Python<'_>,
-    given: &[(&str, Option<&Bound<'_, PyAny>>)],
+/// Reads a document of its first field and the others.
+pub(crate) fn first_and_fields<T: DeserializeOwned + Send>(
+    (name, first): (&str, &Bound<'_, PyAny>),
+    fields: Option<Fields<'_, '_>>,
     what: &str,
-) -> PyResult<()> {
-    match given.iter().find(|(_, object)| object.is_some()) {
+) -> PyResult<T> {
+    let whole = fields.map_or_else(|| Ok(PyDict::new(first.py())), PyDictMethods::copy)?;
+    whole.set_item(name, first)?;
+    read(&whole, what)
+}
+
+/// Refuses fields beside a whole document, which has them inside.
+pub(crate) fn refuse_fields(py: Python<'_>, fields: Option<Fields<'_, '_>>, what: &str) -> PyResult<()> {
+    match fields.and_then(|fields| fields.keys().iter().next()) {
         None => Ok(()),
-        Some((name, _)) => Err(raise(
+        Some(name) => Err(raise(
             py,
             &Error::new(ErrorKind::InvalidArgument, format!("{name} is given beside a whole {what}"))
                 .with_help(format!("put it into the {what}"))
-                .inside(name),
+                .inside(what),
         )),
     }
 }

@@ -4,7 +4,7 @@ use pyo3::prelude::*;
 use slotwise as engine;
 
 use crate::call::{answer, call};
-use crate::convert;
+use crate::convert::{self, Recipe};
 use crate::errors::raise;
 
 /// The answer of a fit or a claim: an assignment, a *no* with its reasons, or *undecided*.
@@ -49,7 +49,7 @@ impl Fit {
         answer(py, || Ok(self.0.assignment()))
     }
 
-    /// The addresses of all devices assigned, in the order in which they are taken.
+    /// The addresses of all devices assigned, in the order in which they are taken, each request's companions last.
     ///
     /// Empty where nothing fits, or where the pools have counts only.
     #[getter]
@@ -57,7 +57,9 @@ impl Fit {
         answer(py, || {
             let requests =
                 self.0.assignment().map(|assignment| assignment.requests.as_slice()).unwrap_or_default();
-            Ok(requests.iter().flat_map(|request| &request.devices).collect::<Vec<_>>())
+            let devices =
+                requests.iter().flat_map(|request| request.devices.iter().chain(&request.companions));
+            Ok(devices.collect::<Vec<_>>())
         })
     }
 
@@ -101,7 +103,7 @@ impl Fit {
         slf
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyAny>,))> {
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Recipe<'py, (Bound<'py, PyAny>,)>> {
         Ok((py.get_type::<Self>().getattr("from_dict")?, (self.to_dict(py)?,)))
     }
 }

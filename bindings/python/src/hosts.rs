@@ -7,10 +7,10 @@ use pyo3::types::PyDict;
 use slotwise_sysfs::Sysfs;
 
 use crate::call::{answer, call};
-use crate::convert;
+use crate::convert::{self, Fields};
 use crate::fit::Fit;
 use crate::pools::Pools;
-use crate::request::{Field, workload};
+use crate::request::workload;
 
 /// Lists the PCI functions of a machine, as ``Tracker.sync`` takes them.
 ///
@@ -45,19 +45,16 @@ pub(crate) fn numa_topology(py: Python<'_>, sysfs_root: PathBuf) -> PyResult<Bou
 
 /// Asks each host whether and how a workload fits it; a dict of the same names with a ``Fit`` each.
 ///
-/// ``hosts`` is a dict: name → ``Pools``. The other arguments are those of ``Pools.fit``.
+/// ``hosts`` is a dict: name → ``Pools``. The rest is a ``Workload``, or its fields.
 #[pyfunction]
-#[pyo3(signature = (hosts, requests, numa_cells=None, provider_mapping=None, strategy=None, budget=None))]
+#[pyo3(signature = (hosts, requests, **fields))]
 pub(crate) fn filter_hosts<'py>(
     hosts: &Bound<'py, PyDict>,
-    requests: &Bound<'py, PyAny>,
-    numa_cells: Field<'_, 'py>,
-    provider_mapping: Field<'_, 'py>,
-    strategy: Field<'_, 'py>,
-    budget: Field<'_, 'py>,
+    requests: &Bound<'_, PyAny>,
+    fields: Option<Fields<'_, '_>>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let py = hosts.py();
-    let workload = workload(requests, numa_cells, provider_mapping, strategy, budget)?;
+    let workload = workload(requests, fields)?;
     let mut names = Vec::new();
     let mut pools: Vec<Py<Pools>> = Vec::new();
     for item in hosts.items() {

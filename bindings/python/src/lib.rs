@@ -46,7 +46,7 @@ mod _native {
         module.add("ERROR_KINDS", crate::errors::table(module.py())?)?;
         // Release builds have no way to ask for a fault; the tests need one.
         #[cfg(debug_assertions)]
-        module.add_function(wrap_pyfunction!(crate::fault, module)?)?;
+        module.setattr("_fault", wrap_pyfunction!(crate::fault, module)?)?;
         Ok(())
     }
 }

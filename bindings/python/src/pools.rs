@@ -4,9 +4,9 @@ use pyo3::prelude::*;
 use slotwise as engine;
 
 use crate::call::{Shared, answer, call};
-use crate::convert;
+use crate::convert::{self, Fields, Recipe};
 use crate::fit::{Fit, assignment};
-use crate::request::{Field, workload};
+use crate::request::workload;
 
 /// The free devices of one host, grouped into pools of interchangeable ones: what a scheduler knows of a host.
 ///
@@ -43,17 +43,10 @@ impl Pools {
 
     /// Whether and how a workload fits, without taking anything.
     ///
-    /// Takes a ``Workload``, or its arguments. Raises ``InvalidRequestError`` or ``InvalidJsonError``.
-    #[pyo3(signature = (requests, numa_cells=None, provider_mapping=None, strategy=None, budget=None))]
-    fn fit<'py>(
-        &self,
-        requests: &Bound<'py, PyAny>,
-        numa_cells: Field<'_, 'py>,
-        provider_mapping: Field<'_, 'py>,
-        strategy: Field<'_, 'py>,
-        budget: Field<'_, 'py>,
-    ) -> PyResult<Fit> {
-        let workload = workload(requests, numa_cells, provider_mapping, strategy, budget)?;
+    /// Takes a ``Workload``, or its fields. Raises ``InvalidRequestError`` or ``InvalidJsonError``.
+    #[pyo3(signature = (requests, **fields))]
+    fn fit(&self, requests: &Bound<'_, PyAny>, fields: Option<Fields<'_, '_>>) -> PyResult<Fit> {
+        let workload = workload(requests, fields)?;
         call(requests.py(), || self.0.read(|pools| pools.fit(&workload))).map(Fit)
     }
 
@@ -125,7 +118,7 @@ impl Pools {
     fn __reduce__<'py>(
         &self,
         py: Python<'py>,
-    ) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyAny>, Bound<'py, PyAny>))> {
+    ) -> PyResult<Recipe<'py, (Bound<'py, PyAny>, Bound<'py, PyAny>)>> {
         Ok((py.get_type::<Self>().into_any(), (self.to_list(py)?, self.numa_topology(py)?)))
     }
 }

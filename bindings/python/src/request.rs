@@ -7,16 +7,24 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 use slotwise as engine;
 
 use crate::call::answer;
-use crate::convert;
+use crate::convert::{self, Fields, Recipe};
 use crate::errors::raise;
 
 /// A count of devices, each of which must match one of the alternatives.
 ///
 /// ``alternatives`` is a list of dicts: attribute or tag → value; a device must match all entries of at least one.
-/// Values are compared without regard to case; None matches what is absent or null. ``numa_policy`` is one of
-/// ``required``, ``preferred``, ``legacy`` and ``socket`` (None means ``legacy``); ``source`` is ``flavor`` or
-/// ``neutron_port``. The devices given can be asked for by ``request_id`` and by ``requester_id`` (a port, a NIC, a
-/// container). Requests do not change; ``replace`` makes another.
+/// Values are compared without regard to case; None matches what is absent or null. ``count`` is 1 unless given. All
+/// other fields are given by name, and may be left out:
+///
+/// - ``request_id``, ``requester_id``: the devices given can be asked for by either (a port, a NIC, a container).
+/// - ``alias_name``: the alias that the request is made from.
+/// - ``numa_policy``: ``required``, ``preferred``, ``legacy`` (the default) or ``socket``.
+/// - ``source``: ``flavor`` (the default) or ``neutron_port``.
+/// - ``otherwise``: what to take instead, best first: a list of dicts with ``count`` and ``alternatives``.
+/// - ``isolate``: each device from another card.
+/// - ``same``, ``distinct``, ``prefer_same``: attributes in which its devices must agree, must differ, should agree.
+///
+/// Requests do not change; ``replace`` makes another.
 ///
 /// Raises ``InvalidRequestError`` when the count is out of range or there is no alternative.
 ///
@@ -29,28 +37,18 @@ pub(crate) struct Request(pub(crate) engine::Request);
 #[pymethods]
 impl Request {
     #[new]
-    #[pyo3(signature = (alternatives, count=None, *, request_id=None, requester_id=None, alias_name=None,
-                        numa_policy=None, source=None))]
-    #[expect(clippy::too_many_arguments, reason = "they are the fields of a request, given by name")]
+    #[pyo3(signature = (alternatives, count=None, **fields))]
     fn new(
         alternatives: &Bound<'_, PyAny>,
         count: Option<&Bound<'_, PyAny>>,
-        request_id: Option<&Bound<'_, PyAny>>,
-        requester_id: Option<&Bound<'_, PyAny>>,
-        alias_name: Option<&Bound<'_, PyAny>>,
-        numa_policy: Option<&Bound<'_, PyAny>>,
-        source: Option<&Bound<'_, PyAny>>,
+        fields: Option<Fields<'_, '_>>,
     ) -> PyResult<Self> {
-        let fields = [
-            ("alternatives", Some(alternatives)),
-            ("count", count),
-            ("request_id", request_id),
-            ("requester_id", requester_id),
-            ("alias_name", alias_name),
-            ("numa_policy", numa_policy),
-            ("source", source),
-        ];
-        convert::fields(alternatives.py(), &fields, "request").map(Request)
+        let py = alternatives.py();
+        let fields = fields.map_or_else(|| Ok(PyDict::new(py)), PyDictMethods::copy)?;
+        if let Some(count) = count {
+            fields.set_item("count", count)?;
+        }
+        convert::first_and_fields(("alternatives", alternatives), Some(&fields), "request").map(Request)
     }
 
     /// The request that a dict (or its JSON text) describes; ``spec``, as Nova says, may stand for ``alternatives``.
@@ -116,6 +114,36 @@ impl Request {
         answer(py, || Ok(self.0.source))
     }
 
+    /// What to take instead, best first.
+    #[getter]
+    fn otherwise<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        answer(py, || Ok(&self.0.otherwise))
+    }
+
+    /// Whether each device must be of another card.
+    #[getter]
+    fn isolate(&self) -> bool {
+        self.0.isolate
+    }
+
+    /// Attributes in which its devices must agree.
+    #[getter]
+    fn same(&self) -> &[String] {
+        &self.0.same
+    }
+
+    /// Attributes in which no two of its devices may agree.
+    #[getter]
+    fn distinct(&self) -> &[String] {
+        &self.0.distinct
+    }
+
+    /// Attributes in which its devices should agree as far as possible.
+    #[getter]
+    fn prefer_same(&self) -> &[String] {
+        &self.0.prefer_same
+    }
+
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         convert::repr(py, "Request", &self.0)
     }
@@ -128,65 +156,53 @@ impl Request {
         slf
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyAny>,))> {
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Recipe<'py, (Bound<'py, PyAny>,)>> {
         Ok((py.get_type::<Self>().getattr("from_dict")?, (self.to_dict(py)?,)))
     }
 }
 
 /// Everything one workload asks of one host, read once and usable on any number of hosts.
 ///
-/// ``requests`` are ``Request`` objects or dicts; all must be served, by different devices. ``numa_cells`` are the
-/// host's cells that the guest runs on; None or empty when it has no NUMA topology. ``provider_mapping`` is
-/// Placement's choice: request group → list of resource providers. ``strategy`` is ``exact`` (the default: *no fit*
-/// means that no assignment exists) or ``nova`` (as OpenStack Nova 34 answers, wrong answers included). ``budget`` is how
-/// many search steps ``exact`` may take before it answers *undecided*. Workloads do not change.
+/// ``requests`` are ``Request`` objects or dicts; all must be served, by different devices. All other fields are given by
+/// name, and may be left out:
 ///
-/// ``fit`` and ``claim`` take a workload, or its arguments.
+/// - ``numa_cells``: the host's cells that the guest runs on; empty when it has no NUMA topology.
+/// - ``numa_cells_from``: cells to choose the guest's from instead: ``{"from": [0, 1], "count": 1}``.
+/// - ``constraints``: across requests: ``{"requests": [0, 1], "same": "numa_node"}``, or ``distinct``.
+/// - ``prefer``: ``stable`` (the default: Nova's order), ``pack`` (keep whole cards free) or ``spread``.
+/// - ``spread_over``: the attribute that ``spread`` spreads over; the card's ``address`` unless given.
+/// - ``provider_mapping``: Placement's choice, request group → list of resource providers.
+/// - ``strategy``: ``exact`` (the default: *no fit* means that no assignment exists) or ``nova`` (as OpenStack Nova 34
+///   answers, wrong answers included).
+/// - ``budget``: how many search steps ``exact`` may take before it answers *undecided*.
+///
+/// ``fit`` and ``claim`` take a workload, or its fields. Workloads do not change.
 #[pyclass(frozen, module = "slotwise", eq)]
 #[derive(PartialEq)]
 pub(crate) struct Workload(pub(crate) Arc<engine::Workload>);
 
-/// The fields of a workload beside its requests, as arguments of a function.
-pub(crate) type Field<'a, 'py> = Option<&'a Bound<'py, PyAny>>;
-
 /// Takes a workload, or makes one of its fields; a `str` or `bytes` is the JSON text of a whole one.
-pub(crate) fn workload<'py>(
-    requests: &Bound<'py, PyAny>,
-    numa_cells: Field<'_, 'py>,
-    provider_mapping: Field<'_, 'py>,
-    strategy: Field<'_, 'py>,
-    budget: Field<'_, 'py>,
+pub(crate) fn workload(
+    requests: &Bound<'_, PyAny>,
+    fields: Option<Fields<'_, '_>>,
 ) -> PyResult<Arc<engine::Workload>> {
     let py = requests.py();
-    let rest = [
-        ("numa_cells", numa_cells),
-        ("provider_mapping", provider_mapping),
-        ("strategy", strategy),
-        ("budget", budget),
-    ];
     if let Ok(workload) = requests.cast::<Workload>() {
-        convert::refuse_fields(py, &rest, "workload")?;
+        convert::refuse_fields(py, fields, "workload")?;
         return Ok(Arc::clone(&workload.get().0));
     }
     if requests.is_instance_of::<PyString>() || requests.is_instance_of::<PyBytes>() {
-        return convert::whole_or_fields(py, Some(requests), &rest, "workload").map(Arc::new);
+        return convert::document_or_fields(py, Some(requests), fields, "workload").map(Arc::new);
     }
-    let [a, b, c, d] = rest;
-    convert::fields(py, &[("requests", Some(requests)), a, b, c, d], "workload").map(Arc::new)
+    convert::first_and_fields(("requests", requests), fields, "workload").map(Arc::new)
 }
 
 #[pymethods]
 impl Workload {
     #[new]
-    #[pyo3(signature = (requests, numa_cells=None, provider_mapping=None, strategy=None, budget=None))]
-    fn new<'py>(
-        requests: &Bound<'py, PyAny>,
-        numa_cells: Field<'_, 'py>,
-        provider_mapping: Field<'_, 'py>,
-        strategy: Field<'_, 'py>,
-        budget: Field<'_, 'py>,
-    ) -> PyResult<Self> {
-        workload(requests, numa_cells, provider_mapping, strategy, budget).map(Workload)
+    #[pyo3(signature = (requests, **fields))]
+    fn new(requests: &Bound<'_, PyAny>, fields: Option<Fields<'_, '_>>) -> PyResult<Self> {
+        workload(requests, fields).map(Workload)
     }
 
     /// The workload that a dict (or its JSON text) describes.
@@ -218,7 +234,7 @@ impl Workload {
         slf
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyAny>,))> {
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Recipe<'py, (Bound<'py, PyAny>,)>> {
         Ok((py.get_type::<Self>().getattr("from_dict")?, (self.to_dict(py)?,)))
     }
 }

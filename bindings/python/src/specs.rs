@@ -1,12 +1,13 @@
 //! `slotwise.DeviceSpecs`.
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 use slotwise as engine;
 
 use crate::call::{answer, call};
-use crate::convert;
+use crate::convert::{self, Recipe};
 
 /// An ordered set of operator rules; the first that matches a device decides.
 ///
@@ -28,14 +29,8 @@ pub(crate) fn specs_or_rules(
     report_in_placement: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<engine::DeviceSpecs> {
     match object.cast::<DeviceSpecs>() {
-        Ok(specs) => {
-            convert::refuse_fields(
-                object.py(),
-                &[("report_in_placement", report_in_placement)],
-                "DeviceSpecs",
-            )?;
-            Ok(specs.get().0.clone())
-        }
+        Ok(specs) if report_in_placement.is_none() => Ok(specs.get().0.clone()),
+        Ok(_) => Err(PyTypeError::new_err("report_in_placement goes with rules, not with DeviceSpecs")),
         Err(_) => parse(object, "entries", report_in_placement),
     }
 }
@@ -109,7 +104,7 @@ impl DeviceSpecs {
         slf
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Recipe<'py, (Bound<'py, PyBytes>,)>> {
         let bytes = call(py, || Ok(engine::Tracker::new(self.0.clone(), Default::default())?.snapshot()))?;
         Ok((py.get_type::<Self>().getattr("_from_snapshot")?, (PyBytes::new(py, &bytes),)))
     }

@@ -6,18 +6,19 @@ use pyo3::types::PyBytes;
 use slotwise as engine;
 
 use crate::call::{Shared, answer, call};
-use crate::convert;
+use crate::convert::{self, Fields, Recipe};
 use crate::fit::Fit;
 use crate::pools::Pools;
-use crate::request::{Field, workload};
+use crate::request::workload;
 use crate::specs::{DeviceSpecs, specs_or_rules};
 
 /// One host's truth: its devices, claims and pools, and what is not yet written to the caller's database.
 ///
-/// ``specs`` is a ``DeviceSpecs`` or its rules. ``numa_topology`` is ``{"cells": [{"id": 0, "socket": 0}, …]}``; the policy
-/// ``socket`` needs it. ``pool_keys`` are more keys that split pools, beside Nova's: any extra-info key.
-/// ``allow_missing_parents`` accepts VFs and vDPA devices whose physical function is not listed, as Nova does.
-/// ``options`` is these three as one document instead.
+/// ``specs`` is a ``DeviceSpecs`` or its rules. The options are given by name, or as one document, and may be left out:
+///
+/// - ``numa_topology``: ``{"cells": [{"id": 0, "socket": 0}, …]}``; the policy ``socket`` needs it.
+/// - ``pool_keys``: more keys that split pools, beside Nova's: any extra-info key.
+/// - ``allow_missing_parents``: accept VFs and vDPA devices whose physical function is not listed, as Nova does.
 ///
 /// All or nothing: a call that raises leaves the tracker exactly as it was. A tracker may be used by any number of
 /// threads; each call sees and leaves a whole state.
@@ -35,54 +36,35 @@ impl Tracker {
     }
 }
 
-fn options(
-    py: Python<'_>,
-    numa_topology: Option<&Bound<'_, PyAny>>,
-    pool_keys: Option<&Bound<'_, PyAny>>,
-    allow_missing_parents: Option<&Bound<'_, PyAny>>,
-    options: Option<&Bound<'_, PyAny>>,
-) -> PyResult<engine::TrackerOptions> {
-    let fields = [
-        ("numa_topology", numa_topology),
-        ("pool_keys", pool_keys),
-        ("allow_missing_parents", allow_missing_parents),
-    ];
-    convert::whole_or_fields(py, options, &fields, "options")
-}
-
 #[pymethods]
 impl Tracker {
     #[new]
-    #[pyo3(signature = (specs, numa_topology=None, pool_keys=None, allow_missing_parents=None, *, options=None))]
+    #[pyo3(signature = (specs, options=None, /, **fields))]
     fn new(
         specs: &Bound<'_, PyAny>,
-        numa_topology: Option<&Bound<'_, PyAny>>,
-        pool_keys: Option<&Bound<'_, PyAny>>,
-        allow_missing_parents: Option<&Bound<'_, PyAny>>,
         options: Option<&Bound<'_, PyAny>>,
+        fields: Option<Fields<'_, '_>>,
     ) -> PyResult<Self> {
         let py = specs.py();
-        let options = self::options(py, numa_topology, pool_keys, allow_missing_parents, options)?;
+        let options = convert::document_or_fields(py, options, fields, "options")?;
         let specs = specs_or_rules(specs, None)?;
         call(py, || engine::Tracker::new(specs, options)).map(Tracker::own)
     }
 
     /// A tracker that takes up from the rows of the caller's database, which count as written.
     ///
-    /// A row is a device with ``status``, ``owner``, ``request_id`` and ``requester_id``, as ``devices`` gives them. The other
-    /// arguments are those of the class.
+    /// A row is a device with ``status``, ``owner``, ``request_id`` and ``requester_id``, as ``devices`` gives them. The options
+    /// are those of the class.
     #[staticmethod]
-    #[pyo3(signature = (specs, rows, numa_topology=None, pool_keys=None, allow_missing_parents=None, *, options=None))]
+    #[pyo3(signature = (specs, rows, options=None, /, **fields))]
     fn load(
         specs: &Bound<'_, PyAny>,
         rows: &Bound<'_, PyAny>,
-        numa_topology: Option<&Bound<'_, PyAny>>,
-        pool_keys: Option<&Bound<'_, PyAny>>,
-        allow_missing_parents: Option<&Bound<'_, PyAny>>,
         options: Option<&Bound<'_, PyAny>>,
+        fields: Option<Fields<'_, '_>>,
     ) -> PyResult<Self> {
         let py = specs.py();
-        let options = self::options(py, numa_topology, pool_keys, allow_missing_parents, options)?;
+        let options = convert::document_or_fields(py, options, fields, "options")?;
         let rows = convert::document(rows, "rows")?;
         let specs = specs_or_rules(specs, None)?;
         call(py, || engine::Tracker::load(specs, options, rows)).map(Tracker::own)
@@ -118,6 +100,12 @@ impl Tracker {
         call(py, || self.0.read(|tracker| Ok(tracker.specs().clone()))).map(DeviceSpecs)
     }
 
+    /// The options, as the class takes them.
+    #[getter]
+    fn options<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        answer(py, || self.0.read(|tracker| Ok(tracker.options().clone())))
+    }
+
     /// The free devices, pooled, as they are now; a copy that later calls do not change.
     #[getter]
     fn pools(&self, py: Python<'_>) -> PyResult<Pools> {
@@ -130,10 +118,16 @@ impl Tracker {
         answer(keys.py(), || self.0.read(|tracker| Ok(tracker.group_by(&names))))
     }
 
-    /// The assignable devices, ordered by address.
+    /// The assignable devices and those that are held, ordered by address.
     #[getter]
     fn devices<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         answer(py, || self.0.read(|tracker| Ok(tracker.devices())))
+    }
+
+    /// The device of that address if it is assignable or held, else None.
+    fn device<'py>(&self, address: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let parsed = convert::address(address, "address")?;
+        answer(address.py(), || self.0.read(|tracker| Ok(tracker.device(parsed))))
     }
 
     /// Why the device of that address is or is not assignable; raises ``UnknownDeviceError``.
@@ -142,35 +136,25 @@ impl Tracker {
         answer(address.py(), || self.0.read(|tracker| tracker.explain(parsed)))
     }
 
-    /// Whether and how a workload fits, without claiming anything; takes a ``Workload``, or its arguments.
-    #[pyo3(signature = (requests, numa_cells=None, provider_mapping=None, strategy=None, budget=None))]
-    fn fit<'py>(
-        &self,
-        requests: &Bound<'py, PyAny>,
-        numa_cells: Field<'_, 'py>,
-        provider_mapping: Field<'_, 'py>,
-        strategy: Field<'_, 'py>,
-        budget: Field<'_, 'py>,
-    ) -> PyResult<Fit> {
-        let workload = workload(requests, numa_cells, provider_mapping, strategy, budget)?;
+    /// Whether and how a workload fits, without claiming anything; takes a ``Workload``, or its fields.
+    #[pyo3(signature = (requests, **fields))]
+    fn fit(&self, requests: &Bound<'_, PyAny>, fields: Option<Fields<'_, '_>>) -> PyResult<Fit> {
+        let workload = workload(requests, fields)?;
         call(requests.py(), || self.0.read(|tracker| tracker.fit(&workload))).map(Fit)
     }
 
     /// Claims devices for ``owner``: all that the workload asks for, or none.
     ///
-    /// Takes a ``Workload``, or its arguments. A workload that does not fit is an answer, not an exception.
-    #[pyo3(signature = (owner, requests, numa_cells=None, provider_mapping=None, strategy=None, budget=None))]
-    fn claim<'py>(
+    /// Takes a ``Workload``, or its fields. A workload that does not fit is an answer, not an exception.
+    #[pyo3(signature = (owner, requests, **fields))]
+    fn claim(
         &self,
-        owner: &Bound<'py, PyAny>,
-        requests: &Bound<'py, PyAny>,
-        numa_cells: Field<'_, 'py>,
-        provider_mapping: Field<'_, 'py>,
-        strategy: Field<'_, 'py>,
-        budget: Field<'_, 'py>,
+        owner: &Bound<'_, PyAny>,
+        requests: &Bound<'_, PyAny>,
+        fields: Option<Fields<'_, '_>>,
     ) -> PyResult<Fit> {
         let owner = convert::text(owner, "owner")?;
-        let workload = workload(requests, numa_cells, provider_mapping, strategy, budget)?;
+        let workload = workload(requests, fields)?;
         call(requests.py(), || self.0.write(|tracker| tracker.claim(&owner, &workload))).map(Fit)
     }
 
@@ -210,19 +194,18 @@ impl Tracker {
         answer(owners.py(), || self.0.write(|tracker| Ok(tracker.retain_owners(&names))))
     }
 
-    /// The held devices that all the arguments given select, in the order in which they were claimed, with the facts
-    /// by which a network service configures them. ``query`` is the three as one document instead.
-    #[pyo3(signature = (owner=None, request_id=None, requester_id=None, *, query=None))]
+    /// The held devices that ``owner``, ``request_id`` and ``requester_id`` select, in the order in which they were
+    /// claimed, with the facts by which a network service configures them.
+    ///
+    /// The three are given by name, or as one document, and may be left out; those given must all match.
+    #[pyo3(signature = (query=None, /, **fields))]
     fn bindings<'py>(
         &self,
         py: Python<'py>,
-        owner: Option<&Bound<'py, PyAny>>,
-        request_id: Option<&Bound<'py, PyAny>>,
-        requester_id: Option<&Bound<'py, PyAny>>,
         query: Option<&Bound<'py, PyAny>>,
+        fields: Option<Fields<'_, 'py>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let fields = [("owner", owner), ("request_id", request_id), ("requester_id", requester_id)];
-        let query: engine::BindingQuery = convert::whole_or_fields(py, query, &fields, "query")?;
+        let query: engine::BindingQuery = convert::document_or_fields(py, query, fields, "query")?;
         answer(py, || self.0.read(|tracker| Ok(tracker.bindings(&query))))
     }
 
@@ -298,7 +281,7 @@ impl Tracker {
         self.__copy__(memo.py())
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Recipe<'py, (Bound<'py, PyBytes>,)>> {
         Ok((py.get_type::<Self>().getattr("from_snapshot")?, (self.snapshot(py)?,)))
     }
 }
