@@ -423,6 +423,22 @@ nic      0000:81:00.4  15b3:1018  VF       0  physical_network=blue
 }
 
 #[test]
+fn what_comes_along_with_a_device_group_is_shown() {
+    let tree = host();
+    tree.write(
+        "pair.conf",
+        r#"[pci]
+device_spec = {"address": "0000:17:00.0", "device_group": "pair"}
+device_spec = {"address": "0000:81:00.1", "device_group": "pair"}
+alias = {"name": "gpu", "vendor_id": "10de", "product_id": "20b0"}
+"#,
+    );
+    let ran = run(&tree, "explain request gpu:1 --sysfs-root . --config pair.conf");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stdout.contains("\n  along with its group  0000:81:00.1  15b3:1018  VF "), "{}", ran.stdout);
+}
+
+#[test]
 fn a_request_that_does_not_fit_says_why() {
     let tree = host();
     let line = "explain request gpu:2 --numa-cells 1 --sysfs-root . --config nova.conf";
