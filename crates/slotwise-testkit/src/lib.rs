@@ -12,6 +12,7 @@
 pub mod conformance;
 mod door;
 pub mod generate;
+pub mod model;
 pub mod ops;
 pub mod oracle;
 mod process_door;

@@ -3,10 +3,10 @@
 //! It shares no code with the engine and knows no pools: it looks at single devices and at the documented rules, one
 //! sentence each. It is slow on purpose.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use slotwise::{
-    Assignment, Device, DeviceType, ExtraInfo, NumaPolicy, NumaTopology, PLACEMENT_KEYS, PciAddress, Request,
+    Assignment, Device, DeviceType, ExtraInfo, NumaPolicy, NumaTopology, PLACEMENT_KEYS, Request,
     RequestSource, Workload,
 };
 
@@ -33,12 +33,14 @@ struct Unit<'a> {
 impl<'a> Question<'a> {
     /// The question whether `workload` fits `host` while the devices in `held` are held by others.
     #[must_use]
-    pub fn new(host: &'a Host, held: &BTreeSet<PciAddress>, workload: &'a Workload) -> Self {
-        let by_address: BTreeMap<_, _> = host.devices.iter().map(|d| (d.address, d)).collect();
+    pub fn new(host: &'a Host, held: &[Device], workload: &'a Workload) -> Self {
+        let blocks = |holding: &Device, device: &Device| {
+            holding.address == device.address || excludes(holding, device)
+        };
         let free = host
             .devices
             .iter()
-            .filter(|device| !held.iter().any(|h| *h == device.address || excludes(by_address[h], device)))
+            .filter(|device| !held.iter().any(|holding| blocks(holding, device)))
             .collect();
         Question { host, free, workload }
     }
@@ -159,7 +161,7 @@ impl<'a> Question<'a> {
 }
 
 /// Whether one device is the PF of the other.
-fn excludes(a: &Device, b: &Device) -> bool {
+pub(crate) fn excludes(a: &Device, b: &Device) -> bool {
     let lives_on = |child: &Device, parent: &Device| {
         child.dev_type.has_parent() && child.parent_addr == Some(parent.address)
     };

@@ -2,10 +2,9 @@
 //!
 //! `SLOTWISE_ORACLE_CASES` sets the number of cases and `SLOTWISE_ORACLE_SEED` the first seed; a failure prints its own.
 
-use std::collections::BTreeSet;
-
-use slotwise::{Fit, Pools, Workload};
+use slotwise::{Device, DeviceSpecs, Fit, Pools, Tracker, TrackerOptions, Workload};
 use slotwise_testkit::generate::{self, Host, Rng, Size};
+use slotwise_testkit::model;
 use slotwise_testkit::oracle::Question;
 
 fn setting(name: &str, default: u64) -> u64 {
@@ -15,9 +14,14 @@ fn setting(name: &str, default: u64) -> u64 {
     }
 }
 
+/// How many cases a test runs.
+fn cases() -> u64 {
+    setting("SLOTWISE_ORACLE_CASES", 2000)
+}
+
 /// Runs `test` on consecutive seeds and names the seed that fails.
-fn for_seeds(test: impl Fn(&mut Rng)) {
-    let (first, cases) = (setting("SLOTWISE_ORACLE_SEED", 1), setting("SLOTWISE_ORACLE_CASES", 2000));
+fn for_seeds(cases: u64, test: impl Fn(&mut Rng)) {
+    let first = setting("SLOTWISE_ORACLE_SEED", 1);
     for seed in first..first + cases {
         let run = std::panic::AssertUnwindSafe(|| test(&mut Rng::new(seed)));
         if let Err(cause) = std::panic::catch_unwind(run) {
@@ -29,7 +33,7 @@ fn for_seeds(test: impl Fn(&mut Rng)) {
 
 /// Compares one answer with the oracle's; says whether it fits.
 #[track_caller]
-fn compare(fit: &Fit, host: &Host, held: &BTreeSet<slotwise::PciAddress>, workload: &Workload) -> bool {
+fn compare(fit: &Fit, host: &Host, held: &[Device], workload: &Workload) -> bool {
     let question = Question::new(host, held, workload);
     let all: Vec<usize> = (0..workload.requests.len()).collect();
     let feasible = question.feasible(&all);
@@ -59,19 +63,63 @@ fn compare(fit: &Fit, host: &Host, held: &BTreeSet<slotwise::PciAddress>, worklo
 #[test]
 fn pools_of_one_device_each() {
     let fits = std::cell::Cell::new(0_u64);
-    for_seeds(|rng| {
+    for_seeds(cases(), |rng| {
         let host = generate::host(rng, Size::SMALL);
         let workload = generate::workload(rng, Size::SMALL, &host);
         let pools = generate::singleton_pools(&host).to_string();
         let pools = Pools::from_json(&pools, host.topology.clone()).expect("generated pools are valid");
         let fit = pools.fit(&workload).expect("a generated workload is valid");
-        fits.set(fits.get() + u64::from(compare(&fit, &host, &BTreeSet::new(), &workload)));
+        fits.set(fits.get() + u64::from(compare(&fit, &host, &[], &workload)));
     });
-    let cases = setting("SLOTWISE_ORACLE_CASES", 2000);
+    let cases = cases();
     // A generator that makes only easy or only hopeless instances would show nothing.
     assert!(
         cases < 100 || (cases / 10..cases * 9 / 10).contains(&fits.get()),
         "{} of {cases} fit",
         fits.get()
     );
+}
+
+#[test]
+fn a_tracker_with_a_claim_before() {
+    let seconds = std::cell::Cell::new(0_u64);
+    for_seeds(cases(), |rng| {
+        let host = generate::host(rng, Size::SMALL);
+        let options = TrackerOptions { numa_topology: host.topology.clone(), ..TrackerOptions::default() };
+        let specs = DeviceSpecs::parse(&host.specs(), false).expect("generated rules are valid");
+        let mut tracker = Tracker::new(specs, options).expect("the options are valid");
+        tracker.sync(host.devices.clone()).expect("a generated host is consistent");
+        let mut held: Vec<Device> = Vec::new();
+        for owner in ["first", "second"] {
+            let workload = generate::workload(rng, Size::SMALL, &host);
+            let claim = tracker.claim(owner, &workload).expect("a generated workload is valid");
+            let fits = compare(&claim, &host, &held, &workload);
+            seconds.set(seconds.get() + u64::from(fits && !held.is_empty()));
+            held = tracker.devices().into_iter().filter(|t| t.owner.is_some()).map(|t| t.device).collect();
+        }
+    });
+    let cases = cases();
+    assert!(cases < 100 || seconds.get() > cases / 50, "only {} second claims of {cases} fit", seconds.get());
+}
+
+#[test]
+fn random_operations_agree_with_the_model() {
+    let total = std::cell::Cell::new(model::Counts::default());
+    // Each is a sequence of thirty operations, with many comparisons after each.
+    let sequences = cases().div_ceil(5);
+    for_seeds(sequences, |rng| {
+        let (mut sum, counts) = (total.get(), model::run(rng, 30));
+        sum.claimed += counts.claimed;
+        sum.refused += counts.refused;
+        sum.freed += counts.freed;
+        sum.deferred += counts.deferred;
+        sum.written += counts.written;
+        sum.failed += counts.failed;
+        total.set(sum);
+    });
+    let all = total.get();
+    let least =
+        [all.claimed, all.refused, all.freed, all.deferred, all.written, all.failed].into_iter().min();
+    // Each kind of thing must have happened often.
+    assert!(sequences < 100 || least > Some(100), "{all:?}");
 }
