@@ -23,9 +23,9 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// List the PCI functions of this machine.
     ///
-    /// What the machine does not say is shown as "-"; what it says but cannot be read or understood is warned about on
-    /// stderr. Columns with nothing in them are left out. With --config, the column
-    /// RULE gives the index of the device_spec rule that makes a function assignable.
+    /// What the machine does not say is shown as "-"; what it says but cannot be read or understood is warned about
+    /// on stderr. Columns with nothing in them are left out. With --config, the column RULE gives the index of the
+    /// device_spec rule that makes a function assignable.
     ///
     /// With --json: a list of device documents, exactly as every door of slotwise takes them.
     #[command(after_long_help = DISCOVER_EXAMPLE)]
