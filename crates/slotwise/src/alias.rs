@@ -391,7 +391,7 @@ fn parse_line(fields: &Map<String, Value>, pci_in_placement: bool) -> Result<Ali
     let name = name.ok_or_else(|| invalid("an alias needs a name", "give 1 to 256 characters as name"))?;
     let has_ids = alternative.get("vendor_id").is_some() && alternative.get("product_id").is_some();
     let has_class = alternative.get("resource_class").is_some();
-    if !has_ids && !(pci_in_placement && has_class) {
+    if !(has_ids || pci_in_placement && has_class) {
         let message = format!("alias {:?} does not say which devices it means", clip(&name));
         let help = match pci_in_placement {
             true => "give vendor_id and product_id, or resource_class",

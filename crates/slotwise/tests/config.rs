@@ -296,6 +296,9 @@ proptest! {
                 for alias in aliases.list() {
                     prop_assert!(!alias.alternatives.is_empty());
                 }
+                let canonical: Vec<String> = aliases.lines().iter().map(ToString::to_string).collect();
+                let again = Aliases::parse(&canonical, placement);
+                prop_assert_eq!(&again.map_err(|e| TestCaseError::fail(e.to_string()))?, &aliases);
                 if let Err(error) = aliases.requests(&flavor, None) {
                     prop_assert!(error.place().path.starts_with("flavor"), "{}", error);
                 }

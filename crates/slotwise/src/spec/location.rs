@@ -32,7 +32,10 @@ impl Location {
     /// Reads the value under `address`; the error's path is relative to it.
     pub(super) fn from_address(value: &Value) -> Result<Self> {
         match value {
+            // Source: Nova takes an empty address for one that is not given.
             Value::Null => Ok(Location::Anywhere),
+            Value::String(text) if text.is_empty() => Ok(Location::Anywhere),
+            Value::Object(object) if object.is_empty() => Ok(Location::Anywhere),
             Value::String(text) => AddressGlob::parse(text).map(Location::Glob),
             Value::Object(object) => AddressPattern::parse(object).map(Location::Pattern),
             _ => Err(Error::new(ErrorKind::InvalidSpec, "an address is a text or an object").with_help(
@@ -312,27 +315,27 @@ mod tests {
     }
 
     #[track_caller]
-    fn covers(mine: Value, theirs: Value, expect: bool) {
+    fn covers([mine, theirs]: [Value; 2], expect: bool) {
         let read = |value: &Value| Location::from_address(value).expect("a good address");
         assert_eq!(read(&mine).covers(None, &read(&theirs), None), expect, "{mine} over {theirs}");
     }
 
     #[test]
     fn one_location_covers_another() {
-        covers(json!("*:3b:*.*"), json!("*:3b:00.*"), true);
-        covers(json!("*:3b:00.*"), json!("*:3b:*.*"), false);
-        covers(json!("0000:3b:00.1"), json!("0000:3b:00.1"), true);
-        covers(json!("*"), json!("0000:3b:00.1"), true);
+        covers([json!("*:3b:*.*"), json!("*:3b:00.*")], true);
+        covers([json!("*:3b:00.*"), json!("*:3b:*.*")], false);
+        covers([json!("0000:3b:00.1"), json!("0000:3b:00.1")], true);
+        covers([json!("*"), json!("0000:3b:00.1")], true);
         // The VFs of 0000:3b:00.1 may be on bus 3c.
-        covers(json!("*:3b:*.*"), json!("0000:3b:00.1"), false);
-        covers(json!("0000:3b:00.1"), json!("*:3b:00.*"), false);
-        covers(json!({"bus": "3."}), json!("*:3b:*.*"), true);
-        covers(json!({"bus": "3[ab]"}), json!({"bus": "3b"}), true);
-        covers(json!({"bus": "3b"}), json!({"bus": "3[ab]"}), false);
-        covers(json!({"domain": "0.*"}), json!("0001:*:*.*"), true);
-        covers(json!({"domain": "0.*"}), json!({"domain": "0.*", "bus": "01"}), true);
-        covers(json!({"domain": "0.*"}), json!({"domain": "00.*"}), false);
-        covers(json!({"domain": ".*"}), json!("10000:*:01.*"), true);
+        covers([json!("*:3b:*.*"), json!("0000:3b:00.1")], false);
+        covers([json!("0000:3b:00.1"), json!("*:3b:00.*")], false);
+        covers([json!({"bus": "3."}), json!("*:3b:*.*")], true);
+        covers([json!({"bus": "3[ab]"}), json!({"bus": "3b"})], true);
+        covers([json!({"bus": "3b"}), json!({"bus": "3[ab]"})], false);
+        covers([json!({"domain": "0.*"}), json!("0001:*:*.*")], true);
+        covers([json!({"domain": "0.*"}), json!({"domain": "0.*", "bus": "01"})], true);
+        covers([json!({"domain": "0.*"}), json!({"domain": "00.*"})], false);
+        covers([json!({"domain": ".*"}), json!("10000:*:01.*")], true);
     }
 
     proptest! {

@@ -286,7 +286,9 @@ fn check_language(pattern: &str) -> Result<(), String> {
     let mut nesting = 0_usize;
     let mut before = Before::Nothing;
     let mut rest = pattern.chars().peekable();
+    let mut start = true;
     while let Some(c) = rest.next() {
+        let at_start = std::mem::take(&mut start);
         let was = std::mem::replace(&mut before, Before::Atom);
         match c {
             '\\' => match rest.next() {
@@ -302,7 +304,6 @@ fn check_language(pattern: &str) -> Result<(), String> {
                     return Err(format!("nests groups more than {MAX_NESTING} deep"));
                 }
                 before = Before::Nothing;
-                let at_start = nesting == 1 && was == Before::Nothing;
                 if rest.next_if_eq(&'?').is_some() {
                     check_extension(&mut rest, at_start)?;
                 }
