@@ -51,6 +51,8 @@ def load(text):
             text, object_pairs_hook=unique, parse_int=whole, parse_float=real, parse_constant=constant
         )
         json.dumps(values, ensure_ascii=False).encode()
+        if isinstance(values, str):
+            raise NotPlain("a text in place of a document is JSON text itself")
     except (ValueError, RecursionError) as error:
         raise NotPlain(str(error)) from None
     return values
@@ -71,10 +73,9 @@ def documents(function, *texts):
     try:
         result = function(*(None if text is None else text.encode() for text in texts))
     except slotwise.SlotwiseError as error:
-        same = refused is None or all(
-            getattr(refused, field) == getattr(error, field) for field in ("kind", "message", "place", "help")
-        )
-        if not same:
+        # A limit is met where it is met first: in the length of the text, or somewhere among the values.
+        fields = ["kind"] if error.kind == "limit_exceeded" else ["kind", "message", "place", "help"]
+        if refused is not None and any(getattr(refused, name) != getattr(error, name) for name in fields):
             raise Broken(f"as values the error is {refused}; as text it is {error}") from error
         raise
     if refused is not None:
@@ -157,7 +158,7 @@ class Door:
             "aliases": config.aliases.list(),
             "report_in_placement": config.report_in_placement,
             "pci_in_placement": config.pci_in_placement,
-            "warnings": config.device_specs.warnings,
+            "warnings": config.warnings,
         }
 
     def tracker_new(self, options):
