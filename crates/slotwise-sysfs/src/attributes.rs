@@ -102,7 +102,7 @@ attributes! {
     SUBSYSTEM_DEVICE "subsystem_device" "subsystem_device" false "The subsystem id as four hexadecimal digits.",
     SUBSYSTEM_VENDOR "subsystem_vendor" "subsystem_vendor" false
         "The vendor id of the subsystem as four hexadecimal digits.",
-    VDPA_DEVICES "vdpa_devices" "/bus/vdpa/devices/*, vdpa*" false
+    VDPA_DEVICES "vdpa_devices" "/bus/vdpa/devices/*" false
         "The names of the vDPA devices below the function, as a sorted JSON array.",
     VF_INDEX "vf_index" "virtfn*" true "The number of a VF on its PF: the N of the PF's link `virtfnN`.",
 }

@@ -7,6 +7,7 @@
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
+use std::str::FromStr;
 
 use rustix::fs::{FileType, Mode, OFlags, RawDir};
 use rustix::io::{Errno, Result};
@@ -75,6 +76,27 @@ impl Buffers {
         }
         Ok(())
     }
+
+    /// The numbers N of the entries named `prefixN`, in no order; plain files do not count.
+    pub(crate) fn numbered_entries(&mut self, dir: impl AsFd, prefix: &str) -> Result<Vec<u32>> {
+        let mut found = Vec::new();
+        self.list(dir, |name, kind| {
+            let number = name.to_str().ok().and_then(|name| numbered(name, prefix));
+            found.extend(number.filter(|_| kind != FileType::RegularFile));
+        })?;
+        Ok(found)
+    }
+}
+
+/// The N of a name `prefixN`, written without leading zeros.
+fn numbered(name: &str, prefix: &str) -> Option<u32> {
+    let digits = name.strip_prefix(prefix)?;
+    decimal(digits).filter(|_| digits == "0" || !digits.starts_with('0'))
+}
+
+/// A number of decimal digits only.
+pub(crate) fn decimal<T: FromStr>(text: &str) -> Option<T> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
 /// Opens a directory for listing and for reads below it.
@@ -104,4 +126,22 @@ pub(crate) fn describe(errno: Errno) -> String {
     }
     let text = std::io::Error::from(errno).to_string();
     text.split(" (os error").next().unwrap_or_default().to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_taken_strictly() {
+        assert_eq!(decimal::<u16>("65535"), Some(65535));
+        for bad in ["", "+1", "-1", " 1", "65536", "1e3"] {
+            assert_eq!(decimal::<u16>(bad), None, "{bad}");
+        }
+        assert_eq!(numbered("virtfn10", "virtfn"), Some(10));
+        assert_eq!(numbered("virtfn0", "virtfn"), Some(0));
+        for bad in ["virtfn", "virtfn01", "virtfn1x", "xvirtfn1", "virtfn4294967296"] {
+            assert_eq!(numbered(bad, "virtfn"), None, "{bad}");
+        }
+    }
 }

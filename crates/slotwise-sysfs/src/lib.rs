@@ -113,7 +113,7 @@ impl Default for Sysfs {
 pub struct Discovery {
     /// Its PCI functions, ordered by address, each address once. The PF of every VF is among them.
     pub functions: Vec<Function>,
-    /// What could not be read or understood, in the order of the functions.
+    /// What could not be read or understood; in the same order each time.
     pub warnings: Vec<Warning>,
 }
 

@@ -2,11 +2,9 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::fs::FileType;
 use slotwise::{NumaCell, NumaTopology};
 
-use crate::files::{Buffers, open_dir};
-use crate::scan::{decimal, numbered};
+use crate::files::{Buffers, decimal, open_dir};
 
 /// Reads the topology below the sysfs root; `None` when the machine does not tell its nodes.
 pub(crate) fn topology(root: BorrowedFd<'_>) -> Option<NumaTopology> {
@@ -33,13 +31,7 @@ fn socket(buffers: &mut Buffers, root: BorrowedFd<'_>, node: u32) -> Option<u32>
 
 /// The numbers N of the directories (or links to some) named `prefixN`, ascending.
 fn numbers(buffers: &mut Buffers, dir: BorrowedFd<'_>, prefix: &str) -> Option<Vec<u32>> {
-    let mut found = Vec::new();
-    buffers
-        .list(dir, |name, kind| {
-            let number = name.to_str().ok().and_then(|name| numbered(name, prefix));
-            found.extend(number.filter(|_| kind != FileType::RegularFile));
-        })
-        .ok()?;
-    found.sort_unstable();
-    Some(found)
+    let mut numbers = buffers.numbered_entries(dir, prefix).ok()?;
+    numbers.sort_unstable();
+    Some(numbers)
 }

@@ -3,20 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use rustix::fs::{AtFlags, CWD, FileType};
 use rustix::io::Errno;
-use serde_json::Value;
 use slotwise::{DeviceType, PciAddress, limits};
 
 use crate::attributes::Attributes;
-use crate::files::{Buffers, describe, is_absence, open_dir};
+use crate::files::{Buffers, decimal, describe, is_absence, open_dir};
 use crate::function::Function;
 use crate::{Discovery, Warning, vpd};
 
 /// Where the kernel lists the functions, as links into the tree of devices.
 const BUS: &str = "bus/pci/devices";
+
+/// The vendor id of virtio devices.
+const VIRTIO: u16 = 0x1af4;
 
 /// How often a function is read when it changes in the middle of it.
 const ATTEMPTS: usize = 3;
@@ -73,11 +74,9 @@ struct Scan {
     records: Vec<Record>,
 }
 
-/// A function, and what it says of its VFs.
+/// A function, and the representors of its VFs.
 struct Record {
     function: Function,
-    /// The links `virtfnN`: N and the address of the VF.
-    virtfns: Vec<(u32, PciAddress)>,
     /// The representors among its netdevs: the number of the VF and the name.
     representors: Vec<(u32, String)>,
 }
@@ -112,7 +111,7 @@ impl Scan {
 
     /// Which devices of another bus (`vdpa`, `auxiliary`) hang below which function, by their links on that bus.
     ///
-    /// Their names are of no fixed form, so that the listing of the function itself does not tell them.
+    /// Their names are of no fixed form, so that the directory of the function itself does not tell them.
     fn children_on_bus(&mut self, root_dir: BorrowedFd<'_>, root: &Path, bus: &str) -> Children {
         let mut children = Children::new();
         let relative = format!("bus/{bus}/devices");
@@ -203,11 +202,13 @@ impl Scan {
         }
         self.records.retain(|record| !orphans.contains_key(&record.function.address));
 
+        let mut parents = BTreeSet::new();
         for vf in 0..self.records.len() {
             let Some(pf) = self.records[vf].function.parent_addr.and_then(|pf| index(&self.records, pf))
             else {
                 continue;
             };
+            parents.insert(pf);
             let pf = &mut self.records[pf].function;
             pf.dev_type = DeviceType::Pf;
             let serial = pf.card_serial_number.clone();
@@ -218,86 +219,56 @@ impl Scan {
             function.card_serial_number = serial.or(function.card_serial_number.take());
         }
 
-        for pf in 0..self.records.len() {
-            let virtfns = std::mem::take(&mut self.records[pf].virtfns);
-            let representors: BTreeMap<u32, String> =
-                std::mem::take(&mut self.records[pf].representors).into_iter().collect();
+        if !self.wanted.intersects(Attributes::VF_INDEX | Attributes::REPRESENTOR) {
+            parents.clear();
+        }
+        for pf in parents {
             let address = self.records[pf].function.address;
-            for (number, vf) in virtfns {
+            let representors: BTreeMap<_, _> =
+                std::mem::take(&mut self.records[pf].representors).into_iter().collect();
+            for (number, vf) in self.virtual_functions(address) {
                 let Some(vf) = index(&self.records, vf) else { continue };
                 let function = &mut self.records[vf].function;
-                if function.parent_addr != Some(address) {
-                    continue;
+                if function.parent_addr == Some(address) {
+                    function.vf_index = Some(number).filter(|_| self.wanted.contains(Attributes::VF_INDEX));
+                    function.representor = representors.get(&number).cloned();
                 }
-                function.vf_index = Some(number).filter(|_| self.wanted.contains(Attributes::VF_INDEX));
-                function.representor = representors.get(&number).cloned();
             }
         }
         if !self.wanted.contains(Attributes::NETDEVS) {
             self.records.iter_mut().for_each(|record| record.function.netdevs.clear());
         }
     }
-}
 
-/// Expands the names of the files of a function into an enum and its look-up.
-macro_rules! files {
-    ($($file:ident $name:literal,)+) => {
-        /// A file, directory or link of a function that this crate may open.
-        #[derive(Clone, Copy)]
-        enum File { $($file,)+ }
-
-        impl File {
-            fn named(name: &str) -> Option<File> {
-                match name { $($name => Some(File::$file),)+ _ => None }
-            }
-
-            const fn name(self) -> &'static str {
-                match self { $(File::$file => $name,)+ }
+    /// The VFs of a PF with their numbers, by its links; once for each PF that has some.
+    fn virtual_functions(&mut self, pf: PciAddress) -> Vec<(u32, PciAddress)> {
+        // A PF or a link that is gone by now leaves numbers unknown, until the next scan tells what became of it.
+        let name = pf.to_string();
+        let Ok(dir) = open_dir(&self.bus, &*name) else { return Vec::new() };
+        let Ok(mut numbers) = self.buffers.numbered_entries(&dir, "virtfn") else { return Vec::new() };
+        numbers.sort_unstable();
+        let mut found = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            let path = format!("virtfn{number}");
+            let Ok(target) = self.buffers.link(&dir, &*path) else { continue };
+            let target = String::from_utf8_lossy(target);
+            match target.rsplit('/').next().and_then(canonical_address) {
+                Some(vf) => found.push((number, vf)),
+                None => {
+                    let message = format!("leads to {:?}, which is not a PCI function", clip(&target));
+                    self.warnings.push(Warning { path: self.path.join(&name).join(path), message });
+                }
             }
         }
-    };
-}
-
-files! {
-    AcpiIndex "acpi_index",
-    Class "class",
-    CurrentLinkSpeed "current_link_speed",
-    CurrentLinkWidth "current_link_width",
-    Device "device",
-    Driver "driver",
-    DriverOverride "driver_override",
-    Infiniband "infiniband",
-    IommuGroup "iommu_group",
-    LocalCpulist "local_cpulist",
-    MaxLinkSpeed "max_link_speed",
-    MaxLinkWidth "max_link_width",
-    Net "net",
-    NumaNode "numa_node",
-    Physfn "physfn",
-    Revision "revision",
-    SriovNumvfs "sriov_numvfs",
-    SriovTotalvfs "sriov_totalvfs",
-    SriovVfDevice "sriov_vf_device",
-    SubsystemDevice "subsystem_device",
-    SubsystemVendor "subsystem_vendor",
-    Vendor "vendor",
-    Vpd "vpd",
-}
-
-/// What a function's directory holds, so that no file is opened in vain.
-#[derive(Default)]
-struct Listing {
-    files: u32,
-    virtfns: Vec<u32>,
-    vdpa: Vec<String>,
-    virtio: Vec<String>,
-}
-
-impl Listing {
-    fn has(&self, file: File) -> bool {
-        self.files & (1 << file as u32) != 0
+        found
     }
 }
+
+/// That a file is there but of no use; a warning was given.
+struct Unusable;
+
+/// The value of a file: `Ok(None)` when the file is not there or says that its value is unknown.
+type Value<T> = Result<Option<T>, Unusable>;
 
 /// Reads one function, once.
 struct Reader<'a> {
@@ -331,50 +302,44 @@ impl Reader<'_> {
             }
         };
         self.directory = rustix::fs::fstat(&dir).ok().map(|stat| (stat.st_dev, stat.st_ino));
-        let listing = self.listing(&dir)?;
-        let vendor = self.required(&dir, &listing, File::Vendor, "a hexadecimal id", |text| hex(text, 4));
-        let device = self.required(&dir, &listing, File::Device, "a hexadecimal id", |text| hex(text, 4));
-        let class = self.required(&dir, &listing, File::Class, "a hexadecimal class", |text| hex(text, 6));
+        let vendor = self.required(&dir, "vendor", "a hexadecimal id", |text| hex(text, 4));
+        let device = self.required(&dir, "device", "a hexadecimal id", |text| hex(text, 4));
+        let class = self.required(&dir, "class", "a hexadecimal class", |text| hex(text, 6));
         let (vendor, device) = (vendor? as u16, device? as u16);
 
         let mut function = Function::new(address, vendor, device);
         function.class = class;
-        function.numa_node =
-            self.value(&dir, &listing, File::NumaNode, "a node number or -1", |text| match text {
-                "-1" => Some(None),
-                node => decimal(node).map(Some),
-            });
-        if listing.has(File::Physfn) {
-            // Without its parent a VF cannot be told from a device of its own.
-            function.parent_addr = Some(self.link_to_function(&dir, File::Physfn.name())?);
-        }
-        let virtfns = self.virtfns(&dir, &listing);
-        let below = vdpa.get(&address).into_iter().flatten().cloned();
-        let below: BTreeSet<String> = below.chain(listing.vdpa.iter().cloned()).collect();
+        function.numa_node = self.known(&dir, "numa_node", "a node number or -1", |text| match text {
+            "-1" => Some(None),
+            node => decimal(node).map(Some),
+        });
+        // Without its parent a VF cannot be told from a device of its own, and is left out.
+        function.parent_addr = self.parent(&dir).ok()?;
+        let below = vdpa.get(&address).cloned().unwrap_or_default();
         function.dev_type = match function.parent_addr {
             Some(_) if !below.is_empty() => DeviceType::Vdpa,
             Some(_) => DeviceType::Vf,
             None => {
-                let total = self
-                    .value(&dir, &listing, File::SriovTotalvfs, "a count", |text| decimal(text).map(Some));
-                function.sriov_totalvfs = total.filter(|_| self.wants(Attributes::SRIOV_TOTALVFS));
-                // The kernel gives this file to physical functions only, whether or not it can be read.
-                let capable = listing.has(File::SriovTotalvfs) && total != Some(0);
-                if capable || !virtfns.is_empty() { DeviceType::Pf } else { DeviceType::Pci }
+                let total = self.value(&dir, "sriov_totalvfs", "a count", |text| decimal(text).map(Some));
+                // The kernel gives this file to physical functions only, whether or not it makes sense.
+                let is_capable = !matches!(total, Ok(None | Some(0)));
+                function.sriov_totalvfs =
+                    total.ok().flatten().filter(|_| self.wants(Attributes::SRIOV_TOTALVFS));
+                if is_capable { DeviceType::Pf } else { DeviceType::Pci }
             }
         };
         if self.wants(Attributes::VDPA_DEVICES) {
-            function.vdpa_devices = self.cut("vdpa_devices", below.into_iter().collect());
+            function.vdpa_devices = self.cut("vdpa_devices", below);
         }
         if self.wants(Attributes::AUXILIARY_DEVICES) {
             let names = auxiliary.get(&address).cloned().unwrap_or_default();
             function.auxiliary_devices = self.cut("auxiliary_devices", names);
         }
         self.path_attributes(place.as_deref(), &mut function);
-        self.plain_attributes(&dir, &listing, &mut function);
-        let representors = self.net_attributes(&dir, &listing, &mut function);
-        self.serial_number(&dir, &listing, &mut function, before);
-        Some(Record { function, virtfns, representors })
+        self.plain_attributes(&dir, &mut function);
+        let representors = self.net_attributes(&dir, &mut function);
+        self.serial_number(&dir, &mut function, before);
+        Some(Record { function, representors })
     }
 
     fn wants(&self, attribute: Attributes) -> bool {
@@ -398,34 +363,19 @@ impl Reader<'_> {
         Some(Some(target))
     }
 
-    fn listing(&mut self, dir: &OwnedFd) -> Option<Listing> {
-        let mut listing = Listing::default();
-        let listed = self.buffers.list(dir, |name, kind| {
-            // Every name of interest is ASCII.
-            let Ok(name) = name.to_str() else { return };
-            if let Some(file) = File::named(name) {
-                listing.files |= 1 << file as u32;
-            } else if let Some(number) = numbered(name, "virtfn") {
-                listing.virtfns.push(number);
-            } else if kind != FileType::RegularFile && numbered(name, "virtio").is_some() {
-                listing.virtio.push(name.to_owned());
-            } else if kind != FileType::RegularFile && numbered(name, "vdpa").is_some() {
-                listing.vdpa.push(name.to_owned());
+    /// The PF of a VF; none for a function that is no VF.
+    fn parent(&mut self, dir: &OwnedFd) -> Value<PciAddress> {
+        let Some(name) = self.link_name(dir, "physfn")? else { return Ok(None) };
+        match canonical_address(&name) {
+            Some(parent) => Ok(Some(parent)),
+            None => {
+                self.warn(
+                    "physfn",
+                    format!("leads to {:?}, which is not a PCI function; left out", clip(&name)),
+                );
+                Err(Unusable)
             }
-        });
-        if let Err(errno) = listed {
-            self.failed("", errno);
-            return None;
         }
-        listing.virtfns.sort_unstable();
-        listing.virtio.sort_unstable();
-        Some(listing)
-    }
-
-    /// The VFs of a PF, by its links.
-    fn virtfns(&mut self, dir: &OwnedFd, listing: &Listing) -> Vec<(u32, PciAddress)> {
-        let read = |&number: &u32| Some((number, self.link_to_function(dir, &format!("virtfn{number}"))?));
-        listing.virtfns.iter().filter_map(read).collect()
     }
 
     /// What the place of the function in the tree of devices tells.
@@ -445,79 +395,70 @@ impl Reader<'_> {
     }
 
     /// The attributes that are one file or one link each.
-    fn plain_attributes(&mut self, dir: &OwnedFd, listing: &Listing, function: &mut Function) {
+    fn plain_attributes(&mut self, dir: &OwnedFd, function: &mut Function) {
         if self.wants(Attributes::DRIVER) {
-            function.driver = self.link_name(dir, listing, File::Driver);
+            function.driver = self.link_name(dir, "driver").ok().flatten();
         }
         if self.wants(Attributes::IOMMU_GROUP)
-            && let Some(name) = self.link_name(dir, listing, File::IommuGroup)
+            && let Ok(Some(name)) = self.link_name(dir, "iommu_group")
         {
             function.iommu_group = decimal(&name);
             if function.iommu_group.is_none() {
-                self.warn(
-                    File::IommuGroup.name(),
-                    format!("leads to {:?}, which is not a group number", clip(&name)),
-                );
+                self.warn("iommu_group", format!("leads to {:?}, which is not a group number", clip(&name)));
             }
         }
         let mut text = |attribute, file, unknown: &'static [&'static str]| {
             if !self.wants(attribute) {
                 return None;
             }
-            self.value(dir, listing, file, "printable text", |text| {
+            self.known(dir, file, "printable text", |text| {
                 let printable = !text.chars().any(char::is_control);
                 printable.then(|| Some(text.to_owned()).filter(|text| !unknown.contains(&text.as_str())))
             })
         };
         const NO_SPEED: &[&str] = &["", "Unknown", "Unknown speed"];
-        function.driver_override = text(Attributes::DRIVER_OVERRIDE, File::DriverOverride, &["", "(null)"]);
-        function.current_link_speed = text(Attributes::CURRENT_LINK_SPEED, File::CurrentLinkSpeed, NO_SPEED);
-        function.max_link_speed = text(Attributes::MAX_LINK_SPEED, File::MaxLinkSpeed, NO_SPEED);
-        function.local_cpulist = text(Attributes::LOCAL_CPULIST, File::LocalCpulist, &[""]);
+        function.driver_override = text(Attributes::DRIVER_OVERRIDE, "driver_override", &["", "(null)"]);
+        function.current_link_speed = text(Attributes::CURRENT_LINK_SPEED, "current_link_speed", NO_SPEED);
+        function.max_link_speed = text(Attributes::MAX_LINK_SPEED, "max_link_speed", NO_SPEED);
+        function.local_cpulist = text(Attributes::LOCAL_CPULIST, "local_cpulist", &[""]);
 
         let mut count = |attribute, file, unknown: &'static [u32]| {
             if !self.wants(attribute) {
                 return None;
             }
-            self.value(dir, listing, file, "a number", |text| {
+            self.known(dir, file, "a number", |text| {
                 decimal(text).map(|number| Some(number).filter(|number| !unknown.contains(number)))
             })
         };
         // A link that is down, or that a VF does not have, is 0 or 255 lanes wide.
-        function.current_link_width =
-            count(Attributes::CURRENT_LINK_WIDTH, File::CurrentLinkWidth, &[0, 255]);
-        function.max_link_width = count(Attributes::MAX_LINK_WIDTH, File::MaxLinkWidth, &[0, 255]);
-        function.acpi_index = count(Attributes::ACPI_INDEX, File::AcpiIndex, &[]);
+        function.current_link_width = count(Attributes::CURRENT_LINK_WIDTH, "current_link_width", &[0, 255]);
+        function.max_link_width = count(Attributes::MAX_LINK_WIDTH, "max_link_width", &[0, 255]);
+        function.acpi_index = count(Attributes::ACPI_INDEX, "acpi_index", &[]);
         if self.wants(Attributes::SRIOV_NUMVFS) {
             let parse = |text: &str| decimal(text).map(Some);
-            function.sriov_numvfs = self.value(dir, listing, File::SriovNumvfs, "a count", parse);
+            function.sriov_numvfs = self.known(dir, "sriov_numvfs", "a count", parse);
         }
 
         let mut id = |attribute, file| {
             let wanted = self.wants(attribute);
             let parse = |text: &str| hex(text, 4).map(|id| Some(id as u16));
-            wanted.then(|| self.value(dir, listing, file, "a hexadecimal id", parse)).flatten()
+            wanted.then(|| self.known(dir, file, "a hexadecimal id", parse)).flatten()
         };
-        function.sriov_vf_device = id(Attributes::SRIOV_VF_DEVICE, File::SriovVfDevice);
-        function.subsystem_device = id(Attributes::SUBSYSTEM_DEVICE, File::SubsystemDevice);
-        function.subsystem_vendor = id(Attributes::SUBSYSTEM_VENDOR, File::SubsystemVendor);
+        function.sriov_vf_device = id(Attributes::SRIOV_VF_DEVICE, "sriov_vf_device");
+        function.subsystem_device = id(Attributes::SUBSYSTEM_DEVICE, "subsystem_device");
+        function.subsystem_vendor = id(Attributes::SUBSYSTEM_VENDOR, "subsystem_vendor");
         if self.wants(Attributes::REVISION) {
             let parse = |text: &str| hex(text, 2).map(|revision| Some(revision as u8));
-            function.revision = self.value(dir, listing, File::Revision, "a hexadecimal revision", parse);
+            function.revision = self.known(dir, "revision", "a hexadecimal revision", parse);
         }
-        if self.wants(Attributes::RDMA_DEVICES) && listing.has(File::Infiniband) {
-            let names = self.names_in(dir, File::Infiniband.name(), true);
-            function.rdma_devices = self.cut(File::Infiniband.name(), names);
+        if self.wants(Attributes::RDMA_DEVICES) {
+            let names = self.names_in(dir, "infiniband");
+            function.rdma_devices = self.cut("infiniband", names);
         }
     }
 
     /// What the netdevs tell; the result is the representors of VFs among them.
-    fn net_attributes(
-        &mut self,
-        dir: &OwnedFd,
-        listing: &Listing,
-        function: &mut Function,
-    ) -> Vec<(u32, String)> {
+    fn net_attributes(&mut self, dir: &OwnedFd, function: &mut Function) -> Vec<(u32, String)> {
         const OF_ANY: Attributes = Attributes::NETDEVS.union(Attributes::LINK_STATE);
         const OF_NO_VF: Attributes = OF_ANY.union(Attributes::MAC_ADDRESS);
         const OF_PF: Attributes = OF_NO_VF.union(Attributes::PARENT_IFNAME).union(Attributes::REPRESENTOR);
@@ -530,13 +471,18 @@ impl Reader<'_> {
         if !self.wants(needed_for) {
             return representors;
         }
-        // A virtio function has them below the virtio device.
+        // A virtio function has them below its virtio device, whose number only a listing tells.
+        let mut places = vec!["net".to_owned()];
+        if function.vendor_id == VIRTIO
+            && let Ok(mut numbers) = self.buffers.numbered_entries(dir, "virtio")
+        {
+            numbers.sort_unstable();
+            places.extend(numbers.iter().map(|number| format!("virtio{number}/net")));
+        }
         let mut netdevs = Vec::new();
-        let direct = listing.has(File::Net).then(|| (File::Net.name().to_owned(), true));
-        let virtio = listing.virtio.iter().map(|virtio| (format!("{virtio}/net"), false));
-        for (net, is_listed) in direct.into_iter().chain(virtio) {
-            let names = self.names_in(dir, &net, is_listed);
-            netdevs.extend(names.into_iter().map(|name| (format!("{net}/{name}"), name)));
+        for place in places {
+            let names = self.names_in(dir, &place);
+            netdevs.extend(names.into_iter().map(|name| (format!("{place}/{name}"), name)));
         }
         // In switchdev mode the netdevs of the VFs' ports are listed with those of the PF.
         if function.dev_type == DeviceType::Pf && netdevs.len() > 1 {
@@ -554,7 +500,7 @@ impl Reader<'_> {
         if let Some((path, _)) = netdevs.first() {
             if self.wants(Attributes::MAC_ADDRESS) && !is_vf {
                 let path = format!("{path}/address");
-                function.mac_address = self.text(dir, &path).and_then(|text| {
+                function.mac_address = self.required_text(dir, &path).and_then(|text| {
                     let mac = mac_address(&text);
                     if mac.is_none() {
                         self.warn(&path, not(&text, "a hardware address"));
@@ -563,87 +509,92 @@ impl Reader<'_> {
                 });
             }
             if self.wants(Attributes::LINK_STATE) {
-                let state = self.text(dir, &format!("{path}/operstate"));
+                let state = self.required_text(dir, &format!("{path}/operstate"));
                 function.link_state = state.filter(|text| !matches!(text.as_str(), "" | "unknown"));
             }
         }
-        function.netdevs = self.cut(File::Net.name(), netdevs.into_iter().map(|(_, name)| name).collect());
+        function.netdevs = self.cut("net", netdevs.into_iter().map(|(_, name)| name).collect());
         representors
     }
 
     /// The serial number, unless that of the PF is known already: reading it takes the hardware a while.
-    fn serial_number(
-        &mut self,
-        dir: &OwnedFd,
-        listing: &Listing,
-        function: &mut Function,
-        before: &[Record],
-    ) {
+    fn serial_number(&mut self, dir: &OwnedFd, function: &mut Function, before: &[Record]) {
         let of_parent = function.parent_addr.and_then(|parent| {
             let pf = before.binary_search_by_key(&parent, |record| record.function.address).ok()?;
             before[pf].function.card_serial_number.as_ref()
         });
-        if !self.wants(Attributes::CARD_SERIAL_NUMBER) || !listing.has(File::Vpd) || of_parent.is_some() {
+        if !self.wants(Attributes::CARD_SERIAL_NUMBER) || of_parent.is_some() {
             return;
         }
         // Only root may read it, and some cards fail to answer: that is unknown, not wrong.
-        let Ok(bytes) = self.buffers.bytes(dir, File::Vpd.name()) else { return };
+        let Ok(bytes) = self.buffers.bytes(dir, "vpd") else { return };
         match vpd::card_serial_number(bytes) {
             Ok(serial) => function.card_serial_number = serial,
-            Err(what) => self.warn(File::Vpd.name(), format!("holds no vital product data: {what}")),
+            Err(what) => self.warn("vpd", format!("holds no vital product data: {what}")),
         }
     }
 
-    /// A file that every function has.
+    /// The value of a file that every function has.
     fn required<T>(
         &mut self,
         dir: &OwnedFd,
-        listing: &Listing,
-        file: File,
+        file: &str,
         expected: &str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
-        if !listing.has(file) {
-            self.failed(file.name(), Errno::NOENT);
-            return None;
+        let text = self.required_text(dir, file)?;
+        let value = parse(&text);
+        if value.is_none() {
+            self.warn(file, not(&text, expected));
         }
-        self.value(dir, listing, file, expected, |text| parse(text).map(Some))
+        value
     }
 
-    /// The value of a file, if there is one; `parse` gives `None` for a malformed text and `Some(None)` for one by
-    /// which the kernel says that it does not know.
-    fn value<T>(
+    /// The text of a file that is always there.
+    fn required_text(&mut self, dir: &OwnedFd, path: &str) -> Option<String> {
+        let text = self.text(dir, path).ok()?;
+        if text.is_none() {
+            self.failed(path, Errno::NOENT);
+        }
+        text
+    }
+
+    /// The value of a file, if it is there and makes sense.
+    fn known<T>(
         &mut self,
         dir: &OwnedFd,
-        listing: &Listing,
-        file: File,
+        file: &str,
         expected: &str,
         parse: impl FnOnce(&str) -> Option<Option<T>>,
     ) -> Option<T> {
-        if !listing.has(file) {
-            return None;
-        }
-        let text = self.text(dir, file.name())?;
-        let value = parse(&text);
-        if value.is_none() {
-            self.warn(file.name(), not(&text, expected));
-        }
-        value.flatten()
+        self.value(dir, file, expected, parse).ok().flatten()
     }
 
-    /// The text of a file that was listed, without the space around it.
-    fn text(&mut self, dir: &OwnedFd, path: &str) -> Option<String> {
+    /// The value of a file; `parse` gives `None` for a malformed text and `Some(None)` for one by which the kernel
+    /// says that it does not know.
+    fn value<T>(
+        &mut self,
+        dir: &OwnedFd,
+        file: &str,
+        expected: &str,
+        parse: impl FnOnce(&str) -> Option<Option<T>>,
+    ) -> Value<T> {
+        let Some(text) = self.text(dir, file)? else { return Ok(None) };
+        parse(&text).ok_or_else(|| {
+            self.warn(file, not(&text, expected));
+            Unusable
+        })
+    }
+
+    /// The text of a file, without the space around it.
+    fn text(&mut self, dir: &OwnedFd, path: &str) -> Value<String> {
         match self.buffers.text(dir, path).map(std::str::from_utf8) {
-            Ok(Ok(text)) => Some(text.trim().to_owned()),
-            Ok(Err(_)) => {
-                self.warn(path, "is not UTF-8 text");
-                None
-            }
-            Err(errno) => {
-                self.failed(path, errno);
-                None
-            }
+            Ok(Ok(text)) => return Ok(Some(text.trim().to_owned())),
+            Ok(Err(_)) => self.warn(path, "is not UTF-8 text"),
+            Err(Errno::NOENT) => return Ok(None),
+            Err(errno) => self.failed(path, errno),
         }
+        Err(Unusable)
     }
 
     /// The text of a file that the kernel may refuse to have.
@@ -652,8 +603,8 @@ impl Reader<'_> {
         Some(std::str::from_utf8(text).ok()?.trim().to_owned())
     }
 
-    /// The sorted names in a directory below the function; that it is not there is worth a word if it was listed.
-    fn names_in(&mut self, dir: &OwnedFd, path: &str, is_listed: bool) -> Vec<String> {
+    /// The sorted names in a directory below the function; none when it is not there.
+    fn names_in(&mut self, dir: &OwnedFd, path: &str) -> Vec<String> {
         let (mut names, mut odd) = (Vec::new(), Vec::new());
         let listed = open_dir(dir, path).and_then(|dir| {
             self.buffers.list(&dir, |name, kind| match name.to_str() {
@@ -663,7 +614,7 @@ impl Reader<'_> {
             })
         });
         if let Err(errno) = listed
-            && (is_listed || !is_absence(errno))
+            && !is_absence(errno)
         {
             self.failed(path, errno);
         }
@@ -679,7 +630,7 @@ impl Reader<'_> {
     fn cut(&mut self, path: &str, mut names: Vec<String>) -> Vec<String> {
         let mut room = limits::MAX_TEXT_BYTES.saturating_sub(2);
         let fitting = names.iter().take_while(|name| {
-            let needed = Value::from(name.as_str()).to_string().len() + 1;
+            let needed = serde_json::Value::from(name.as_str()).to_string().len() + 1;
             let fits = needed <= room;
             room = room.saturating_sub(needed);
             fits
@@ -692,39 +643,23 @@ impl Reader<'_> {
         names
     }
 
-    /// The last part of a link's target, if the link is there.
-    fn link_name(&mut self, dir: &OwnedFd, listing: &Listing, file: File) -> Option<String> {
-        if !listing.has(file) {
-            return None;
-        }
-        self.link_text(dir, file.name())
-    }
-
-    fn link_text(&mut self, dir: &OwnedFd, path: &str) -> Option<String> {
+    /// The last part of a link's target.
+    fn link_name(&mut self, dir: &OwnedFd, path: &str) -> Value<String> {
         let name = match self.buffers.link(dir, path) {
-            Ok(target) => target.rsplit(|byte| *byte == b'/').next().map(<[u8]>::to_vec).unwrap_or_default(),
+            Ok(target) => target.rsplit(|byte| *byte == b'/').next().unwrap_or_default(),
+            Err(Errno::NOENT) => return Ok(None),
             Err(errno) => {
                 self.failed(path, errno);
-                return None;
+                return Err(Unusable);
             }
         };
-        match String::from_utf8(name) {
-            Ok(name) if !name.is_empty() => Some(name),
+        match std::str::from_utf8(name) {
+            Ok(name) if !name.is_empty() => Ok(Some(name.to_owned())),
             _ => {
                 self.warn(path, "leads to no name");
-                None
+                Err(Unusable)
             }
         }
-    }
-
-    /// The function that a link leads to.
-    fn link_to_function(&mut self, dir: &OwnedFd, path: &str) -> Option<PciAddress> {
-        let name = self.link_text(dir, path)?;
-        let address = canonical_address(&name);
-        if address.is_none() {
-            self.warn(path, format!("leads to {:?}, which is not a PCI function", clip(&name)));
-        }
-        address
     }
 
     /// Notes an error; that a file is missing which was there a moment ago says that something changed.
@@ -747,17 +682,6 @@ impl Reader<'_> {
 fn canonical_address(name: &str) -> Option<PciAddress> {
     let address: PciAddress = name.parse().ok()?;
     (address.to_string() == name).then_some(address)
-}
-
-/// The N of a name `prefixN`, written without leading zeros.
-pub(crate) fn numbered(name: &str, prefix: &str) -> Option<u32> {
-    let digits = name.strip_prefix(prefix)?;
-    decimal(digits).filter(|_| digits == "0" || !digits.starts_with('0'))
-}
-
-/// A number of decimal digits only.
-pub(crate) fn decimal<T: FromStr>(text: &str) -> Option<T> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
 /// A number of one to `most` (at most 8) hexadecimal digits, with or without `0x`.
@@ -826,20 +750,11 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_taken_strictly() {
+    fn hexadecimal_numbers() {
         assert_eq!(hex("0x15b3", 4), Some(0x15b3));
         assert_eq!(hex("1018", 4), Some(0x1018));
         for bad in ["", "0x", "0x12345", "+123", "0x 12", "12g4", "0x0x12"] {
             assert_eq!(hex(bad, 4), None, "{bad}");
-        }
-        assert_eq!(decimal::<u16>("65535"), Some(65535));
-        for bad in ["", "+1", "-1", " 1", "65536", "1e3"] {
-            assert_eq!(decimal::<u16>(bad), None, "{bad}");
-        }
-        assert_eq!(numbered("virtfn10", "virtfn"), Some(10));
-        assert_eq!(numbered("virtfn0", "virtfn"), Some(0));
-        for bad in ["virtfn", "virtfn01", "virtfn1x", "xvirtfn1"] {
-            assert_eq!(numbered(bad, "virtfn"), None, "{bad}");
         }
     }
 

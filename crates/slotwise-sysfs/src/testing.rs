@@ -230,6 +230,13 @@ impl Tree {
         address
     }
 
+    /// Adds a vDPA (or auxiliary) device below a function, with its link on the bus `vdpa` (or `auxiliary`).
+    pub fn add_child(&self, function: &str, bus: &str, name: &str) {
+        let dir = format!("{}/{name}", self.device_dir(function));
+        self.mkdir(&dir);
+        self.link(&format!("bus/{bus}/devices/{name}"), &format!("../../../{dir}"));
+    }
+
     /// Adds a PF with `count` VFs: 15b3:1017 and 15b3:1018 behind the root port 0000:00:01.0, on NUMA node 0.
     ///
     /// The PF has the netdev `ens1f0` and a serial number; each VF has a netdev, too.

@@ -134,9 +134,8 @@ fn full_machine() -> Tree {
     let pf_dir = tree.device_dir(PF);
     tree.write(&format!("{pf_dir}/net/ens1f0/phys_port_name"), "p0\n");
     tree.write(&format!("{pf_dir}/net/ens1f0r2/phys_port_name"), "pf0vf2\n");
-    tree.mkdir(&format!("{}/vdpa0", tree.device_dir(VF0)));
-    tree.mkdir(&format!("{pf_dir}/mlx5_core.sf.4"));
-    tree.link("bus/auxiliary/devices/mlx5_core.sf.4", &format!("../../../{pf_dir}/mlx5_core.sf.4"));
+    tree.add_child(VF0, "vdpa", "vdpa0");
+    tree.add_child(PF, "auxiliary", "mlx5_core.sf.4");
     tree
 }
 
@@ -379,7 +378,7 @@ fn a_vf_without_a_sound_pf_is_left_out() {
     let discovery = read_with_warnings(
         &tree,
         &[
-            r#"0000:02:00.1/physfn: leads to "nowhere", which is not a PCI function"#,
+            r#"0000:02:00.1/physfn: leads to "nowhere", which is not a PCI function; left out"#,
             "0000:02:00.4/physfn: cannot be read: invalid argument",
             "0000:02:00.0/physfn: leads to 0000:02:00.0, which is not listed as a physical function; left out",
             "0000:02:00.2/physfn: leads to 0000:01:00.1, which is not listed as a physical function; left out",
@@ -497,17 +496,13 @@ fn netdevs_of_virtio_functions() {
 }
 
 #[test]
-fn vdpa_devices_by_directory_and_by_bus() {
+fn vdpa_devices_below_vfs() {
     let tree = machine();
-    let dir = tree.device_dir(VF0);
-    tree.mkdir(&format!("{dir}/vdpa0"));
-    tree.link("bus/vdpa/devices/vdpa0", &format!("../../../{dir}/vdpa0"));
+    tree.add_child(VF0, "vdpa", "vdpa0");
     // A vDPA device may be given any name when it is made.
-    let named = tree.device_dir(VF2);
-    tree.mkdir(&format!("{named}/blue"));
-    tree.link("bus/vdpa/devices/blue", &format!("../../../{named}/blue"));
+    tree.add_child(VF2, "vdpa", "blue");
+    tree.add_child(LONE, "vdpa", "vdpa7");
     tree.link("bus/vdpa/devices/sim", "../../../devices/virtual/sim");
-    tree.mkdir(&format!("{}/vdpa7", tree.device_dir(LONE)));
     let discovery = read_all(&tree);
     let types: Vec<_> = [VF0, "0000:01:00.2", VF2, LONE].map(|at| function(&discovery, at).dev_type).into();
     assert_eq!(types, [DeviceType::Vdpa, DeviceType::Vf, DeviceType::Vdpa, DeviceType::Pci]);
