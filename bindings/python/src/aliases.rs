@@ -16,7 +16,7 @@ use crate::request::{Request, with_ids};
 ///
 /// Raises ``InvalidAliasError`` that names the line and the field.
 ///
-/// >>> aliases = Aliases([{"name": "nic", "vendor_id": "15b3"}])
+/// >>> aliases = Aliases([{"name": "nic", "vendor_id": "15b3", "product_id": "1018"}])
 /// >>> [request.count for request in aliases.requests("nic:2")]
 /// [2]
 #[pyclass(frozen, module = "slotwise")]
