@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType};
+use rustix::fs::{AtFlags, CWD, FileType, Stat};
 use rustix::io::Errno;
 use slotwise::{DeviceType, PciAddress, limits};
 
@@ -164,7 +164,7 @@ impl Scan {
             // The kernel takes the link off the bus before the files of a device, and puts it on after them: what was
             // read is whole if the link still leads to the directory that was read.
             match rustix::fs::statat(&self.bus, &*name, AtFlags::empty()) {
-                Ok(now) => changed |= directory.is_some_and(|read| read != (now.st_dev, now.st_ino)),
+                Ok(now) => changed |= directory.is_some_and(|directory| !is_same(&directory, &now)),
                 // A link that leads nowhere is another matter than none.
                 Err(_) => match rustix::fs::statat(&self.bus, &*name, AtFlags::SYMLINK_NOFOLLOW) {
                     Err(errno) if is_absence(errno) => return Outcome::Unplugged,
@@ -280,8 +280,13 @@ struct Reader<'a> {
     warnings: Vec<Warning>,
     /// Whether something was missing that ought to be there: the function may be on its way out.
     changed: bool,
-    /// The identity of the directory that was read: device and inode.
-    directory: Option<(u64, u64)>,
+    /// The directory that was read; open, so that no other directory can take its identity.
+    directory: Option<OwnedFd>,
+}
+
+/// Whether an open directory is the one of which `stat` tells.
+fn is_same(directory: &OwnedFd, stat: &Stat) -> bool {
+    rustix::fs::fstat(directory).is_ok_and(|own| (own.st_dev, own.st_ino) == (stat.st_dev, stat.st_ino))
 }
 
 impl Reader<'_> {
@@ -301,26 +306,40 @@ impl Reader<'_> {
                 return None;
             }
         };
-        self.directory = rustix::fs::fstat(&dir).ok().map(|stat| (stat.st_dev, stat.st_ino));
-        let vendor = self.required(&dir, "vendor", "a hexadecimal id", |text| hex(text, 4));
-        let device = self.required(&dir, "device", "a hexadecimal id", |text| hex(text, 4));
-        let class = self.required(&dir, "class", "a hexadecimal class", |text| hex(text, 6));
+        let record = self.facts(address, place.as_deref(), &dir, vdpa, auxiliary, before);
+        self.directory = Some(dir);
+        record
+    }
+
+    /// Everything there is in the function's directory.
+    fn facts(
+        &mut self,
+        address: PciAddress,
+        place: Option<&str>,
+        dir: &OwnedFd,
+        vdpa: &Children,
+        auxiliary: &Children,
+        before: &[Record],
+    ) -> Option<Record> {
+        let vendor = self.required(dir, "vendor", "a hexadecimal id", |text| hex(text, 4));
+        let device = self.required(dir, "device", "a hexadecimal id", |text| hex(text, 4));
+        let class = self.required(dir, "class", "a hexadecimal class", |text| hex(text, 6));
         let (vendor, device) = (vendor? as u16, device? as u16);
 
         let mut function = Function::new(address, vendor, device);
         function.class = class;
-        function.numa_node = self.known(&dir, "numa_node", "a node number or -1", |text| match text {
+        function.numa_node = self.known(dir, "numa_node", "a node number or -1", |text| match text {
             "-1" => Some(None),
             node => decimal(node).map(Some),
         });
         // Without its parent a VF cannot be told from a device of its own, and is left out.
-        function.parent_addr = self.parent(&dir).ok()?;
+        function.parent_addr = self.parent(dir).ok()?;
         let below = vdpa.get(&address).cloned().unwrap_or_default();
         function.dev_type = match function.parent_addr {
             Some(_) if !below.is_empty() => DeviceType::Vdpa,
             Some(_) => DeviceType::Vf,
             None => {
-                let total = self.value(&dir, "sriov_totalvfs", "a count", |text| decimal(text).map(Some));
+                let total = self.value(dir, "sriov_totalvfs", "a count", |text| decimal(text).map(Some));
                 // The kernel gives this file to physical functions only, whether or not it makes sense.
                 let is_capable = !matches!(total, Ok(None | Some(0)));
                 function.sriov_totalvfs =
@@ -335,10 +354,10 @@ impl Reader<'_> {
             let names = auxiliary.get(&address).cloned().unwrap_or_default();
             function.auxiliary_devices = self.cut("auxiliary_devices", names);
         }
-        self.path_attributes(place.as_deref(), &mut function);
-        self.plain_attributes(&dir, &mut function);
-        let representors = self.net_attributes(&dir, &mut function);
-        self.serial_number(&dir, &mut function, before);
+        self.path_attributes(place, &mut function);
+        self.plain_attributes(dir, &mut function);
+        let representors = self.net_attributes(dir, &mut function);
+        self.serial_number(dir, &mut function, before);
         Some(Record { function, representors })
     }
 
