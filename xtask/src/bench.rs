@@ -35,13 +35,9 @@ pub(crate) fn compare(arguments: &[String]) -> Result<()> {
 fn doors(profile: &str) -> Result<()> {
     wasm::build()?;
     // Cargo's folder for the profile `dev` is `debug`.
-    let release = profile == "release";
-    python::install_profile(if release { "release" } else { "dev" })?;
-    sh::run(&mut sh::cargo(if release {
-        &["build", "--workspace", "--release"][..]
-    } else {
-        &["build", "--workspace"]
-    }))?;
+    let cargo_profile = if profile == "debug" { "dev" } else { profile };
+    python::install_profile(cargo_profile)?;
+    sh::build_workspace(cargo_profile)?;
     c::program("benches/doors/door.c", profile, &c_door(profile))
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 pub(crate) fn build() -> Result<()> {
     wasm::build()?;
     python::install()?;
-    sh::run(&mut sh::cargo(["build", "--workspace"]))?;
+    sh::build_workspace("dev")?;
     c::program("tests/c/runner.c", "debug", &c_runner())
 }
 

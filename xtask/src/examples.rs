@@ -23,7 +23,7 @@ const PROGRAMS: [Program; 3] = [
 /// Runs the program of each language and compares what it prints with what the README shows.
 pub(crate) fn check() -> Result<Counts> {
     python::install()?;
-    sh::run(&mut sh::cargo(["build", "--workspace"]))?;
+    sh::build_workspace("dev")?;
     sh::run(&mut sh::cargo(["build", "--workspace", "--examples"]))?;
     let mut counts = Counts::default();
     for Program { language, source, prints } in PROGRAMS {

@@ -42,6 +42,14 @@ pub(crate) fn cargo<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(arguments: I) ->
     command
 }
 
+/// Builds the whole workspace for this machine, in the profile `dev` or `release`.
+///
+/// Always the whole of it, so that features unify in one way and nothing large is compiled twice; except for the WebAssembly
+/// guest, whose exports have names that a linker for this machine does not accept (it is built by `cargo xtask wasm`).
+pub(crate) fn build_workspace(profile: &str) -> Result<()> {
+    run(&mut cargo(["build", "--workspace", "--exclude", "slotwise-wasm", "--profile", profile]))
+}
+
 /// The command line as a person would type it, paths shortened.
 pub(crate) fn show(command: &Command) -> String {
     let root = format!("{}/", root().display());

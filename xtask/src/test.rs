@@ -181,7 +181,7 @@ fn engine_for_wasm() -> Result<Outcome> {
 
 fn cargo_test() -> Result<Outcome> {
     // What the tests start as programs of their own (the CLI, the C library) is built first.
-    sh::run(&mut sh::cargo(["build", "--workspace"]))?;
+    sh::build_workspace("dev")?;
     counted(&mut sh::cargo(["test", "--workspace", "--no-fail-fast"]))
 }
 
