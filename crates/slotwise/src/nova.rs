@@ -70,7 +70,8 @@ fn serve(
                 picks.push(Pick { pool, count });
             }
         }
-        return Some(picks);
+        // A claim may have taken what excludes the rest of its own pools. Nova breaks off with an IndexError then.
+        return (need == 0).then_some(picks);
     }
     // Nova refuses to go on when a provider is split over several pools: a scheduler looks at all pools (case W08), a
     // compute node at the filtered ones.
@@ -79,7 +80,8 @@ fn serve(
         pools_at.filter_map(|i| pools[i].provider.as_deref()).any(|provider| !seen.insert(provider))
     };
     let is_split = match purpose {
-        Purpose::Fit => split(&mut (0..pools.len()).filter(|&i| counts[i] > 0)),
+        // A pool that was empty from the start is still there; one that this fit emptied is gone.
+        Purpose::Fit => split(&mut (0..pools.len()).filter(|&i| counts[i] > 0 || pools[i].count == 0)),
         Purpose::Claim => split(&mut order.iter().copied()),
     };
     if is_split {
@@ -87,6 +89,9 @@ fn serve(
     }
     for pool in order {
         let wanted = wanted_from(request, &pools[pool]);
+        if wanted > counts[pool] {
+            return None;
+        }
         if wanted > 0 {
             take(families, counts, pool, wanted, purpose);
             picks.push(Pick { pool, count: wanted });
