@@ -63,15 +63,20 @@ fn serve(
     if request.providers.is_empty() {
         let mut need = request.count;
         for pool in order {
-            let count = need.min(counts[pool]);
-            if count > 0 {
-                need -= count;
-                take(families, counts, pool, count, purpose);
-                picks.push(Pick { pool, count });
+            if need == 0 {
+                break;
             }
+            let count = need.min(counts[pool]);
+            // The chain leaves only pools that have devices. One that is empty now was excluded by what this request
+            // took just before; Nova's claim breaks off with an IndexError there.
+            if count == 0 {
+                return None;
+            }
+            need -= count;
+            take(families, counts, pool, count, purpose);
+            picks.push(Pick { pool, count });
         }
-        // A claim may have taken what excludes the rest of its own pools. Nova breaks off with an IndexError then.
-        return (need == 0).then_some(picks);
+        return Some(picks);
     }
     // Nova refuses to go on when a provider is split over several pools: a scheduler looks at all pools (case W08), a
     // compute node at the filtered ones.
