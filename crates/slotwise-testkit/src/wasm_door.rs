@@ -84,7 +84,7 @@ impl WasmDoor {
                     "aliases": value(config.aliases.list(instance))?,
                     "report_in_placement": config.report_in_placement,
                     "pci_in_placement": config.pci_in_placement,
-                    "warnings": plain(config.device_specs.warnings(instance))?,
+                    "warnings": config.warnings,
                 });
                 slots.specs = Some(config.device_specs);
                 slots.aliases = Some(config.aliases);
