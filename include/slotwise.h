@@ -154,9 +154,13 @@ enum slotwise_code
      */
     SLOTWISE_ERROR_LIMIT_EXCEEDED = 22,
     /**
+     * What was found earlier no longer holds, because the host changed since.
+     */
+    SLOTWISE_ERROR_CONFLICT = 23,
+    /**
      * A fault in slotwise itself; please report it.
      */
-    SLOTWISE_ERROR_INTERNAL = 23,
+    SLOTWISE_ERROR_INTERNAL = 24,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -723,6 +727,33 @@ uint32_t slotwise_tracker_claim(struct slotwise_tracker *tracker,
                                 uint32_t *outcome,
                                 struct slotwise_string *fit,
                                 struct slotwise_error **error);
+
+/**
+ * Claims exactly the devices that slotwise_tracker_fit() found earlier, if they can still be had.
+ *
+ * `assignment` is the JSON that slotwise_tracker_fit() gave for a workload that fits, as it is. When it no longer holds the
+ * code is SLOTWISE_ERROR_CONFLICT and nothing is claimed: fit again.
+ */
+uint32_t slotwise_tracker_claim_fit(struct slotwise_tracker *tracker,
+                                    const char *owner,
+                                    size_t owner_len,
+                                    const struct slotwise_workload *workload,
+                                    const char *assignment,
+                                    size_t assignment_len,
+                                    struct slotwise_error **error);
+
+/**
+ * Claims devices for several workloads together: for all of them, or for none.
+ *
+ * `claims` is a JSON array of `{"owner", "workload"}`. The answer is that of slotwise_tracker_fit(), spanning the requests of
+ * all workloads in order; devices are claimed when `outcome` is SLOTWISE_OUTCOME_FITS. `fit` may be NULL.
+ */
+uint32_t slotwise_tracker_claim_all(struct slotwise_tracker *tracker,
+                                    const char *claims,
+                                    size_t claims_len,
+                                    uint32_t *outcome,
+                                    struct slotwise_string *fit,
+                                    struct slotwise_error **error);
 
 /**
  * Turns the owner's claims into allocations, and gives the devices: a JSON array of addresses, ordered.

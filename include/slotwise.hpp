@@ -404,6 +404,21 @@ public:
         });
         return Fit{static_cast<Outcome>(outcome), std::move(json)};
     }
+    /** As slotwise_tracker_claim_fit(). */
+    void claim_fit(std::string_view owner, const Workload &workload, std::string_view assignment) {
+        detail::check([&](auto error) {
+            return slotwise_tracker_claim_fit(
+                get(), owner.data(), owner.size(), workload.get(), assignment.data(), assignment.size(), error);
+        });
+    }
+    /** As slotwise_tracker_claim_all(). */
+    Fit claim_all(std::string_view claims) {
+        std::uint32_t outcome = 0;
+        std::string json = detail::text([&](auto out, auto error) {
+            return slotwise_tracker_claim_all(get(), claims.data(), claims.size(), &outcome, out, error);
+        });
+        return Fit{static_cast<Outcome>(outcome), std::move(json)};
+    }
     /** As slotwise_tracker_allocate(). */
     std::string allocate(std::string_view owner) {
         return detail::text([&](auto out, auto error) {

@@ -13,6 +13,7 @@ lock is released while the engine works.
 
 from slotwise._errors import (
     AlreadyExistsError,
+    ConflictError,
     DuplicateDeviceError,
     InternalError,
     InvalidAddressError,
@@ -57,6 +58,7 @@ __all__ = [
     "AlreadyExistsError",
     "Config",
     "DeviceSpecs",
+    "ConflictError",
     "DuplicateDeviceError",
     "Fit",
     "InternalError",

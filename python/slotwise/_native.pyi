@@ -12,6 +12,7 @@ from slotwise.types import (
     Binding,
     BindingQuery,
     Change,
+    Claim,
     Device,
     DeviceInput,
     Explanation,
@@ -279,6 +280,14 @@ class Tracker:
         requests: _Requests,
         **fields: Unpack[WorkloadFields],
     ) -> Fit: ...
+    def claim_fit(
+        self,
+        owner: str,
+        fit: Fit | Assignment | JsonText,
+        requests: _Requests,
+        **fields: Unpack[WorkloadFields],
+    ) -> None: ...
+    def claim_all(self, claims: Sequence[Claim] | JsonText) -> Fit: ...
     def allocate(self, owner: str) -> list[str]: ...
     def free(self, owner: str, scope: FreeScopeName | None = None) -> list[str]: ...
     def free_device(self, owner: str, address: str) -> None: ...

@@ -390,12 +390,27 @@ class Change(TypedDict):
     fields: dict[str, FieldChange]
 
 
+class Claim(TypedDict):
+    """What one owner asks for, among several that are claimed together."""
+
+    owner: str
+    workload: WorkloadDict | Mapping[str, Any]
+
+
+class DeviceGroup(TypedDict):
+    """Devices that are handed out together or not at all."""
+
+    name: str
+    devices: Sequence[str]
+
+
 class TrackerOptions(TypedDict, total=False):
     """How a tracker works; the arguments of ``Tracker``."""
 
     numa_topology: NumaTopology | Mapping[str, Any] | None
     pool_keys: Sequence[str]
     allow_missing_parents: bool
+    device_groups: Sequence[DeviceGroup]
 
 
 class BindingQuery(TypedDict, total=False):

@@ -361,6 +361,25 @@ static uint32_t tracker_claim(struct session *s, const struct text *a, struct re
     return code;
 }
 
+static uint32_t tracker_claim_fit(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
+    slotwise_workload *workload = NULL;
+    NEED(tracker)
+    uint32_t code = slotwise_workload_parse(ARG(1), &workload, e);
+    if (code == SLOTWISE_OK) {
+        code = slotwise_tracker_claim_fit(s->tracker, ARG(0), workload, ARG(2), e);
+    }
+    slotwise_workload_free(workload);
+    return code;
+}
+
+static uint32_t tracker_claim_all(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
+    slotwise_string fit = {NULL, 0};
+    uint32_t outcome = 0;
+    NEED(tracker)
+    uint32_t code = slotwise_tracker_claim_all(s->tracker, ARG(0), &outcome, &fit, e);
+    return take_fit(r, code, outcome, &fit);
+}
+
 static uint32_t tracker_allocate(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
     slotwise_string text = {NULL, 0};
     NEED(tracker)
@@ -540,6 +559,8 @@ static const struct {
     {"tracker.explain", tracker_explain},
     {"tracker.fit", tracker_fit},
     {"tracker.claim", tracker_claim},
+    {"tracker.claim_fit", tracker_claim_fit},
+    {"tracker.claim_all", tracker_claim_all},
     {"tracker.allocate", tracker_allocate},
     {"tracker.free", tracker_free},
     {"tracker.free_device", tracker_free_device},

@@ -203,6 +203,21 @@ class Door:
         tracker = self.tracker
         return with_workload(lambda *workload, **fields: tracker.claim(owner, *workload, **fields))(workload)
 
+    def tracker_claim_fit(self, owner, workload, assignment):
+        tracker = self.tracker
+
+        def claim(workload, assignment):
+            if isinstance(workload, dict) and "requests" in workload:
+                return tracker.claim_fit(owner, assignment, **workload)
+            if not isinstance(workload, bytes):
+                workload = slotwise.Workload.from_dict(workload)
+            return tracker.claim_fit(owner, assignment, workload)
+
+        return documents(claim, workload, assignment)
+
+    def tracker_claim_all(self, claims):
+        return documents(self.tracker.claim_all, claims).to_dict()
+
     def tracker_allocate(self, owner):
         return self.tracker.allocate(owner)
 

@@ -61,8 +61,10 @@ pub enum slotwise_code {
     SLOTWISE_ERROR_WRONG_OWNER = 21,
     /// The input is larger than a documented limit.
     SLOTWISE_ERROR_LIMIT_EXCEEDED = 22,
+    /// What was found earlier no longer holds, because the host changed since.
+    SLOTWISE_ERROR_CONFLICT = 23,
     /// A fault in slotwise itself; please report it.
-    SLOTWISE_ERROR_INTERNAL = 23,
+    SLOTWISE_ERROR_INTERNAL = 24,
 }
 
 /// What was wrong in a failed call.

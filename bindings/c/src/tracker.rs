@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 
-use slotwise::{BindingQuery, Change, Device, Tracker};
+use slotwise::{Assignment, BindingQuery, Change, Claim, Device, Tracker};
 
 use crate::error::slotwise_error;
 use crate::ffi;
@@ -246,6 +246,57 @@ pub unsafe extern "C" fn slotwise_tracker_claim(
             let (outcome, fit) = (ffi::out(outcome, "outcome")?, ffi::optional_out(fit));
             let owner = ffi::text(owner, owner_len, "owner")?;
             set_fit(&tracker.inner.claim(owner, &workload.inner)?, outcome, fit);
+            Ok(())
+        })
+    }
+}
+
+/// Claims exactly the devices that slotwise_tracker_fit() found earlier, if they can still be had.
+///
+/// `assignment` is the JSON that slotwise_tracker_fit() gave for a workload that fits, as it is. When it no longer holds the
+/// code is SLOTWISE_ERROR_CONFLICT and nothing is claimed: fit again.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn slotwise_tracker_claim_fit(
+    tracker: *mut slotwise_tracker,
+    owner: *const c_char,
+    owner_len: usize,
+    workload: *const slotwise_workload,
+    assignment: *const c_char,
+    assignment_len: usize,
+    error: *mut *mut slotwise_error,
+) -> u32 {
+    // SAFETY: the caller vouches for the pointers, as the API conventions say.
+    unsafe {
+        ffi::guard(error, || {
+            let (tracker, workload) =
+                (ffi::exclusive(tracker, "tracker")?, ffi::shared(workload, "workload")?);
+            let owner = ffi::text(owner, owner_len, "owner")?;
+            let assignment: Assignment = ffi::document(assignment, assignment_len, "assignment")?;
+            tracker.inner.claim_fit(owner, &workload.inner, &assignment)
+        })
+    }
+}
+
+/// Claims devices for several workloads together: for all of them, or for none.
+///
+/// `claims` is a JSON array of `{"owner", "workload"}`. The answer is that of slotwise_tracker_fit(), spanning the requests of
+/// all workloads in order; devices are claimed when `outcome` is SLOTWISE_OUTCOME_FITS. `fit` may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn slotwise_tracker_claim_all(
+    tracker: *mut slotwise_tracker,
+    claims: *const c_char,
+    claims_len: usize,
+    outcome: *mut u32,
+    fit: *mut slotwise_string,
+    error: *mut *mut slotwise_error,
+) -> u32 {
+    // SAFETY: the caller vouches for the pointers, as the API conventions say.
+    unsafe {
+        ffi::guard(error, || {
+            let tracker = ffi::exclusive(tracker, "tracker")?;
+            let (outcome, fit) = (ffi::out(outcome, "outcome")?, ffi::optional_out(fit));
+            let claims: Vec<Claim> = ffi::document(claims, claims_len, "claims")?;
+            set_fit(&tracker.inner.claim_all(&claims)?, outcome, fit);
             Ok(())
         })
     }

@@ -7,7 +7,7 @@ use slotwise as engine;
 
 use crate::call::{Shared, answer, call};
 use crate::convert::{self, Fields, Recipe};
-use crate::fit::Fit;
+use crate::fit::{Fit, assignment};
 use crate::pools::Pools;
 use crate::request::workload;
 use crate::specs::{DeviceSpecs, specs_or_rules};
@@ -156,6 +156,32 @@ impl Tracker {
         let owner = convert::text(owner, "owner")?;
         let workload = workload(requests, fields)?;
         call(requests.py(), || self.0.write(|tracker| tracker.claim(&owner, &workload))).map(Fit)
+    }
+
+    /// Claims exactly the devices that a ``Fit`` of this tracker named earlier, if they can still be had.
+    ///
+    /// Takes the fit (or its ``assignment``), and the workload or its fields. Raises ``ConflictError`` when the assignment
+    /// no longer holds: fit again.
+    #[pyo3(signature = (owner, fit, requests, **fields))]
+    fn claim_fit(
+        &self,
+        owner: &Bound<'_, PyAny>,
+        fit: &Bound<'_, PyAny>,
+        requests: &Bound<'_, PyAny>,
+        fields: Option<Fields<'_, '_>>,
+    ) -> PyResult<()> {
+        let owner = convert::text(owner, "owner")?;
+        let workload = workload(requests, fields)?;
+        let assignment = assignment(fit)?;
+        call(requests.py(), || self.0.write(|tracker| tracker.claim_fit(&owner, &workload, &assignment)))
+    }
+
+    /// Claims devices for several workloads together: for all of them, or for none.
+    ///
+    /// ``claims`` is a list of dicts with ``owner`` and ``workload``. The fit spans the requests of all workloads, in order.
+    fn claim_all(&self, claims: &Bound<'_, PyAny>) -> PyResult<Fit> {
+        let parsed: Vec<engine::Claim> = convert::document(claims, "claims")?;
+        call(claims.py(), || self.0.write(|tracker| tracker.claim_all(&parsed))).map(Fit)
     }
 
     /// Turns the owner's claims into allocations and returns the addresses, in order.

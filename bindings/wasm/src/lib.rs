@@ -216,6 +216,22 @@ impl api::GuestTracker for Tracker {
         document(self.0.borrow_mut().claim(&owner, &workload.get::<Workload>().0))
     }
 
+    fn claim_fit(
+        &self,
+        owner: String,
+        workload: api::WorkloadBorrow<'_>,
+        assignment: String,
+    ) -> Result<(), api::Error> {
+        let assignment = json::parse(&assignment, "assignment").map_err(error)?;
+        let workload = &workload.get::<Workload>().0;
+        self.0.borrow_mut().claim_fit(&owner, workload, &assignment).map_err(error)
+    }
+
+    fn claim_all(&self, claims: String) -> Result<String, api::Error> {
+        let claims: Vec<slotwise::Claim> = json::parse(&claims, "claims").map_err(error)?;
+        document(self.0.borrow_mut().claim_all(&claims))
+    }
+
     fn allocate(&self, owner: String) -> Result<Vec<String>, api::Error> {
         self.0.borrow_mut().allocate(&owner).map(|list| addresses(&list)).map_err(error)
     }
@@ -328,7 +344,8 @@ macro_rules! kinds {
 kinds! {
     InvalidJson InvalidAddress InvalidDevice InvalidSpec InvalidAlias InvalidRequest InvalidConfig InvalidPool
     DuplicateDevice MissingParent ParentCycle InvalidSnapshot UnsupportedVersion InvalidUtf8 InvalidArgument
-    UnknownAlias UnknownDevice UnknownOwner AlreadyExists InvalidState WrongOwner LimitExceeded Internal
+    UnknownAlias UnknownDevice UnknownOwner AlreadyExists InvalidState WrongOwner LimitExceeded
+    Conflict Internal
 }
 
 const _: () =

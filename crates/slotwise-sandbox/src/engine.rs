@@ -637,6 +637,33 @@ impl Tracker {
         instance.call(|api, store| api.tracker().call_claim(store, this, owner, workload))
     }
 
+    /// Claims exactly the devices that a fit found earlier; `assignment` is its document.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Input`], of kind `conflict` when the assignment no longer holds; a limit or a fault, as every call.
+    pub fn claim_fit(
+        &self,
+        instance: &mut EngineInstance,
+        owner: &str,
+        workload: &Workload,
+        assignment: &str,
+    ) -> Result<()> {
+        let this = self.0.of(instance)?;
+        let workload = workload.0.of(instance)?;
+        instance.call(|api, store| api.tracker().call_claim_fit(store, this, owner, workload, assignment))
+    }
+
+    /// Claims devices for several workloads together: `claims` and the answer are JSON documents.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Input`]; a limit or a fault, as every call.
+    pub fn claim_all(&self, instance: &mut EngineInstance, claims: &str) -> Result<String> {
+        let this = self.0.of(instance)?;
+        instance.call(|api, store| api.tracker().call_claim_all(store, this, claims))
+    }
+
     /// Turns the owner's claims into allocations: the addresses, in order.
     ///
     /// # Errors

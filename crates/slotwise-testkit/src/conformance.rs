@@ -258,6 +258,7 @@ fn remembered_by(op: &str) -> Option<&'static str> {
         "tracker.restore" => Some("tracker.snapshot"),
         "tracker.restore_json" => Some("tracker.snapshot_json"),
         "pools.consume" => Some("pools.fit"),
+        "tracker.claim_fit" => Some("tracker.fit"),
         _ => None,
     }
 }
@@ -473,7 +474,7 @@ fn raw_text(value: &Value) -> Result<Option<String>, String> {
 /// The text of a remembered result as an argument of `op`, edited as the step says.
 fn remembered_text(op: &str, remembered: &Value, step: &Step) -> Result<String, String> {
     match op {
-        "pools.consume" => {
+        "pools.consume" | "tracker.claim_fit" => {
             let mut assignment = remembered.clone();
             if assignment.get("outcome").and_then(Value::as_str) != Some("fits") {
                 return Err("the last fit has no assignment".to_owned());

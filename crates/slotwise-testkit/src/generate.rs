@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 use slotwise::{
-    Device, DeviceType, ExtraInfo, NumaCell, NumaPolicy, NumaTopology, PciAddress, Request, RequestSource,
-    Workload,
+    CellChoice, Constraint, Device, DeviceType, ExtraInfo, Fallback, NumaCell, NumaPolicy, NumaTopology,
+    PciAddress, Preference, Relation, Request, RequestSource, Workload,
 };
 
 /// A small deterministic generator of pseudo-random numbers (SplitMix64).
@@ -260,4 +260,69 @@ pub fn singleton_pools(host: &Host) -> Value {
         })
     };
     host.devices.iter().map(pool).collect()
+}
+
+/// Small hosts with racks and device groups, and what constrained workloads ask of them.
+pub const CONSTRAINED: Size = Size { devices: 7, requests: 3, count: 3 };
+
+/// A host on which some devices name a rack, and some belong to a device group.
+pub fn grouped_host(rng: &mut Rng, size: Size) -> Host {
+    let mut host = host(rng, size);
+    let (racks, groups) = (rng.chance(70), rng.chance(40));
+    for device in &mut host.devices {
+        if racks && rng.chance(85) {
+            set(&mut device.extra_info, "rack", Some(*rng.pick(&["x", "y", "z"])));
+        }
+        if groups
+            && rng.chance(50)
+            && let Some(tags) = host.tags.get_mut(&device.address)
+        {
+            set(tags, "device_group", Some(*rng.pick(&["g", "h"])));
+        }
+    }
+    host
+}
+
+/// A workload with constraints, fallbacks, preferences and cells to choose from. Keys are only such as some device has.
+pub fn constrained_workload(rng: &mut Rng, size: Size, host: &Host) -> Workload {
+    let mut workload = workload(rng, size, host);
+    let mut keys = vec!["address", "product_id"];
+    if host.devices.iter().any(|device| device.extra_info.text("rack").is_some()) {
+        keys.push("rack");
+    }
+    if host.devices.iter().any(|device| device.numa_node.is_some()) {
+        keys.push("numa_node");
+    }
+    let mapped = workload.provider_mapping.is_some();
+    for request in &mut workload.requests {
+        if !mapped && rng.chance(20) {
+            let count = 1 + u32::try_from(rng.below(2)).unwrap_or(0);
+            request.otherwise = vec![Fallback { count, alternatives: vec![alternative(rng, host)] }];
+        }
+        match rng.below(10) {
+            0 => request.isolate = true,
+            1 => request.same = vec![(*rng.pick(&keys)).to_owned()],
+            2 => request.distinct = vec![(*rng.pick(&keys)).to_owned()],
+            3 => request.prefer_same = vec![(*rng.pick(&keys)).to_owned()],
+            _ => {}
+        }
+    }
+    if workload.requests.len() > 1 && rng.chance(35) {
+        let mut requests: Vec<usize> = (0..workload.requests.len()).collect();
+        if requests.len() > 2 && rng.chance(50) {
+            requests.remove(rng.below(3));
+        }
+        let relation = *rng.pick(&[Relation::Same, Relation::Distinct]);
+        workload.constraints.push(Constraint { requests, relation, key: (*rng.pick(&keys)).to_owned() });
+    }
+    workload.prefer =
+        *rng.pick(&[Preference::Stable, Preference::Stable, Preference::Pack, Preference::Spread]);
+    if workload.prefer == Preference::Spread && rng.chance(40) {
+        workload.spread_over = Some((*rng.pick(&keys)).to_owned());
+    }
+    if rng.chance(15) {
+        workload.numa_cells = None;
+        workload.numa_cells_from = Some(CellChoice { from: vec![1, 0, 2], count: 1 + rng.below(2) });
+    }
+    workload
 }

@@ -70,6 +70,8 @@ ops! {
     "tracker.explain" (text("address")),
     "tracker.fit" (document("workload")),
     "tracker.claim" (text("owner"), document("workload")),
+    "tracker.claim_fit" (text("owner"), document("workload"), document("assignment")),
+    "tracker.claim_all" (document("claims")),
     "tracker.allocate" (text("owner")),
     "tracker.free" (text("owner"), optional(text("scope"))),
     "tracker.free_device" (text("owner"), text("address")),

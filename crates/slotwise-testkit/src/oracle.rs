@@ -3,11 +3,11 @@
 //! It shares no code with the engine and knows no pools: it looks at single devices and at the documented rules, one
 //! sentence each. It is slow on purpose.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use slotwise::{
-    Assignment, Device, DeviceType, ExtraInfo, NumaPolicy, NumaTopology, PLACEMENT_KEYS, Request,
-    RequestSource, Workload,
+    Assignment, Constraint, Device, DeviceType, ExtraInfo, NumaPolicy, NumaTopology, PLACEMENT_KEYS,
+    PciAddress, Pool, Preference, Relation, Request, RequestSource, Workload,
 };
 
 use crate::generate::Host;
@@ -17,10 +17,13 @@ use crate::generate::Host;
 pub struct Question<'a> {
     /// The host.
     pub host: &'a Host,
-    /// The devices that nobody holds and that nothing held excludes.
+    /// The devices that nobody holds, that nothing held excludes, and whose group is whole.
     pub free: Vec<&'a Device>,
     /// What is asked for.
     pub workload: &'a Workload,
+    /// What a constraint can ask each free device for.
+    values: Vec<BTreeMap<String, Option<String>>>,
+    constraints: Vec<Constraint>,
 }
 
 /// One device that is asked for: by which request, and from which provider.
@@ -30,6 +33,18 @@ struct Unit<'a> {
     provider: Option<&'a str>,
 }
 
+/// What is tried: an option for each request of the workload, and the guest's cells.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// For each request 0 for what it asks for first, 1 for its first fallback, and so on.
+    pub options: Vec<usize>,
+    /// The guest's NUMA cells.
+    pub cells: Vec<u32>,
+}
+
+/// Devices given to units, as indices into the free devices.
+type Taken<'a> = Vec<(Unit<'a>, usize)>;
+
 impl<'a> Question<'a> {
     /// The question whether `workload` fits `host` while the devices in `held` are held by others.
     #[must_use]
@@ -37,41 +52,389 @@ impl<'a> Question<'a> {
         let blocks = |holding: &Device, device: &Device| {
             holding.address == device.address || excludes(holding, device)
         };
-        let free = host
-            .devices
+        let alone = |device: &Device| !held.iter().any(|holding| blocks(holding, device));
+        let group = |device: &Device| host.tags[&device.address].text("device_group");
+        let whole = |device: &Device| {
+            group(device).is_none()
+                || host.devices.iter().filter(|other| group(other) == group(device)).all(alone)
+        };
+        let free: Vec<&Device> =
+            host.devices.iter().filter(|device| alone(device) && whole(device)).collect();
+        let values = free
             .iter()
-            .filter(|device| !held.iter().any(|holding| blocks(holding, device)))
+            .map(|device| {
+                let mut all = attributes(device, &host.tags[&device.address]);
+                all.insert("numa_node".to_owned(), device.numa_node.map(|node| node.to_string()));
+                for (key, text) in device.extra_info.iter() {
+                    all.entry(key.to_owned()).or_insert_with(|| text.map(str::to_owned));
+                }
+                all
+            })
             .collect();
-        Question { host, free, workload }
+        let mut constraints = workload.constraints.clone();
+        for (index, request) in workload.requests.iter().enumerate() {
+            let mut add = |relation, key: &str| {
+                constraints.push(Constraint { requests: vec![index], relation, key: key.to_owned() });
+            };
+            request.same.iter().for_each(|key| add(Relation::Same, key));
+            request.distinct.iter().for_each(|key| add(Relation::Distinct, key));
+            if request.isolate {
+                add(Relation::Distinct, "address");
+            }
+        }
+        Question { host, free, workload, values, constraints }
     }
 
     /// Whether there is an assignment for the requests of these indices.
     #[must_use]
     pub fn feasible(&self, requests: &[usize]) -> bool {
-        let units: Vec<Unit<'_>> = requests.iter().flat_map(|&request| self.units(request)).collect();
-        self.extend(&units, &mut Vec::new())
+        self.cells().into_iter().any(|cells| self.first_options(requests, &cells).is_some())
     }
 
-    /// Tries every free device for the first unit that has none yet.
-    fn extend(&self, units: &[Unit<'_>], taken: &mut Vec<usize>) -> bool {
-        let Some(unit) = units.get(taken.len()) else { return true };
-        // Two equal units may be exchanged, so that it is enough to try one of the two orders.
-        let first = match taken.last() {
-            Some(&last) if units[taken.len() - 1] == *unit => last + 1,
+    /// The cells that the guest may have, in the order in which they are to be tried.
+    fn cells(&self) -> Vec<Vec<u32>> {
+        let Some(choice) = &self.workload.numa_cells_from else {
+            return vec![self.workload.numa_cells.clone().unwrap_or_default()];
+        };
+        // All subsets, of which those of the right size are kept; a subset that has an earlier cell comes first.
+        let mut subsets: Vec<Vec<u32>> = vec![Vec::new()];
+        for &cell in choice.from.iter().rev() {
+            let with: Vec<Vec<u32>> =
+                subsets.iter().map(|subset| [vec![cell], subset.clone()].concat()).collect();
+            subsets = [with, subsets].concat();
+        }
+        subsets.retain(|subset| subset.len() == choice.count);
+        subsets
+    }
+
+    /// The first options, in lexicographic order, under which these requests can be served.
+    fn first_options(&self, requests: &[usize], cells: &[u32]) -> Option<Setting> {
+        let mut all: Vec<Vec<usize>> = vec![Vec::new()];
+        for (index, request) in self.workload.requests.iter().enumerate() {
+            let options = if requests.contains(&index) { 1 + request.otherwise.len() } else { 1 };
+            all = all
+                .iter()
+                .flat_map(|start| (0..options).map(|o| [start.clone(), vec![o]].concat()))
+                .collect();
+        }
+        all.into_iter().map(|options| Setting { options, cells: cells.to_vec() }).find(|setting| {
+            let units: Vec<Unit<'_>> = requests.iter().flat_map(|&r| self.units(r, setting)).collect();
+            self.extend(setting, requests, &units, &mut Vec::new(), 0)
+        })
+    }
+
+    /// Tries every free device for the first of `units`, beside what is taken.
+    ///
+    /// `taken[..fixed]` is given. Two equal units may be exchanged, so that for the others it is enough to try one of
+    /// the two orders.
+    fn extend(
+        &self,
+        setting: &Setting,
+        requests: &[usize],
+        units: &[Unit<'a>],
+        taken: &mut Taken<'a>,
+        fixed: usize,
+    ) -> bool {
+        let Some((unit, rest)) = units.split_first() else {
+            return self.groups_are_whole(setting, requests, taken);
+        };
+        let first = match taken[fixed..].last() {
+            Some((last, device)) if last == unit => device + 1,
             _ => 0,
         };
         (first..self.free.len()).any(|candidate| {
-            let device = self.free[candidate];
-            if !self.usable(unit, device)
-                || taken.iter().any(|&other| other == candidate || excludes(self.free[other], device))
-            {
+            if !self.may_join(setting, unit, candidate, taken) {
                 return false;
             }
-            taken.push(candidate);
-            let found = self.extend(units, taken);
+            taken.push((*unit, candidate));
+            let found = self.extend(setting, requests, rest, taken, fixed);
             taken.pop();
             found
         })
+    }
+
+    fn value(&self, device: usize, key: &str) -> Option<&str> {
+        self.values[device].get(key)?.as_deref()
+    }
+
+    fn covering(&self, request: usize) -> impl Iterator<Item = &Constraint> {
+        self.constraints.iter().filter(move |constraint| constraint.requests.contains(&request))
+    }
+
+    /// Whether a device can serve a unit when nothing else is taken.
+    fn can_serve(&self, setting: &Setting, unit: &Unit<'_>, device: usize) -> bool {
+        self.usable(unit, self.free[device], setting)
+            && self.covering(unit.request).all(|c| self.value(device, &c.key).is_some())
+    }
+
+    /// Whether a device can serve a unit beside what is taken.
+    fn may_join(&self, setting: &Setting, unit: &Unit<'_>, device: usize, taken: &Taken<'a>) -> bool {
+        self.can_serve(setting, unit, device)
+            && taken.iter().all(|(other_unit, other)| {
+                let agrees = |c: &Constraint| {
+                    let equal = self.value(*other, &c.key) == self.value(device, &c.key);
+                    equal == (c.relation == Relation::Same)
+                };
+                *other != device
+                    && !excludes(self.free[*other], self.free[device])
+                    && self
+                        .covering(unit.request)
+                        .filter(|c| c.requests.contains(&other_unit.request))
+                        .all(agrees)
+            })
+    }
+
+    fn group(&self, device: usize) -> Option<&str> {
+        self.host.tags[&self.free[device].address].text("device_group")
+    }
+
+    /// The other members of the groups of the devices that are taken.
+    fn members(&self, taken: &Taken<'a>) -> Vec<usize> {
+        let groups: BTreeSet<&str> = taken.iter().filter_map(|(_, device)| self.group(*device)).collect();
+        (0..self.free.len())
+            .filter(|device| self.group(*device).is_some_and(|group| groups.contains(group)))
+            .filter(|device| !taken.iter().any(|(_, other)| other == device))
+            .collect()
+    }
+
+    /// Whether any of the requests could use a device.
+    fn wanted(&self, setting: &Setting, requests: &[usize], device: usize) -> bool {
+        requests
+            .iter()
+            .any(|&r| self.units(r, setting).iter().any(|unit| self.can_serve(setting, unit, device)))
+    }
+
+    /// Whether every member of a group that is taken serves a request, or could serve none and comes along.
+    fn groups_are_whole(&self, setting: &Setting, requests: &[usize], taken: &Taken<'a>) -> bool {
+        let along = self.members(taken);
+        let all: Vec<usize> = taken.iter().map(|(_, device)| *device).chain(along.iter().copied()).collect();
+        along.iter().all(|&device| {
+            !self.wanted(setting, requests, device)
+                && !all.iter().any(|&other| excludes(self.free[other], self.free[device]))
+        })
+    }
+
+    /// The assignment that the documented order chooses: the devices of each request in the order in which they are
+    /// taken, and the setting. `pools` are the host's pools with their devices.
+    #[must_use]
+    pub fn choice(&self, pools: &[Pool]) -> Option<(Vec<Vec<PciAddress>>, Setting)> {
+        let all: Vec<usize> = (0..self.workload.requests.len()).collect();
+        let bins = self.bins(pools);
+        let mut best: Option<(Taken<'a>, Setting, usize)> = None;
+        for cells in self.cells() {
+            let Some(setting) = self.first_options(&all, &cells) else { continue };
+            let taken = self.choose(&setting, &bins);
+            let local = |(unit, device): &&(Unit<'_>, usize)| self.near(unit.request, *device, &setting) == 0;
+            let near = taken.iter().filter(local).count();
+            if best.as_ref().is_none_or(|(_, _, most)| near > *most) {
+                best = Some((taken, setting, near));
+            }
+        }
+        best.map(|(taken, setting, _)| {
+            let devices = |r: &usize| {
+                let own = taken.iter().filter(|(unit, _)| unit.request == *r);
+                own.map(|(_, device)| self.free[*device].address).collect()
+            };
+            (all.iter().map(devices).collect(), setting)
+        })
+    }
+
+    /// Free devices in the order in which pools hand them out; those of a pool that look the same to the workload are
+    /// together.
+    fn bins(&self, pools: &[Pool]) -> Vec<Bin> {
+        let mut keys: Vec<&str> = self.constraints.iter().map(|c| c.key.as_str()).collect();
+        keys.extend(
+            self.workload.requests.iter().flat_map(|request| &request.prefer_same).map(String::as_str),
+        );
+        if self.workload.prefer == Preference::Spread {
+            keys.push(self.spread_key());
+        }
+        let mut bins: Vec<Bin> = Vec::new();
+        for (p, pool) in pools.iter().enumerate() {
+            for address in pool.devices.iter().rev() {
+                let Some(device) = self.free.iter().position(|d| d.address == *address) else { continue };
+                let look: Vec<_> =
+                    keys.iter().map(|key| self.value(device, key).map(str::to_owned)).collect();
+                match bins.iter_mut().find(|bin| bin.pool == p && bin.look == look) {
+                    Some(bin) => bin.devices.push(device),
+                    None => bins.push(Bin {
+                        pool: p,
+                        attributes: pool.attributes.len() + usize::from(pool.provider.is_some()),
+                        look,
+                        devices: vec![device],
+                    }),
+                }
+            }
+        }
+        bins
+    }
+
+    fn spread_key(&self) -> &str {
+        self.workload.spread_over.as_deref().unwrap_or("address")
+    }
+
+    /// How near a device is: 0 on one of the guest's cells, 1 unknown or, for the policy that looks at sockets, on a
+    /// shared socket, 2 elsewhere.
+    fn near(&self, request: usize, device: usize, setting: &Setting) -> u8 {
+        let looks_at_sockets = self.workload.requests[request].numa_policy == Some(NumaPolicy::Socket);
+        let device = self.free[device];
+        match device.numa_node {
+            _ if setting.cells.is_empty() => 0,
+            Some(node) if setting.cells.contains(&node) => 0,
+            None => 1,
+            Some(_) if looks_at_sockets => {
+                2 - u8::from(shares_a_socket(device, &setting.cells, self.host.topology.as_ref()))
+            }
+            Some(_) => 2,
+        }
+    }
+
+    /// Serves one request after the other, device by device, each time with the best with which the rest can be served.
+    fn choose(&self, setting: &Setting, bins: &[Bin]) -> Taken<'a> {
+        let all: Vec<usize> = (0..self.workload.requests.len()).collect();
+        let mut taken: Taken<'a> = Vec::new();
+        for request in 0..all.len() {
+            let units = self.units(request, setting);
+            let left = self.left(setting, &taken);
+            let mut order: Vec<usize> = (0..bins.len())
+                .filter(|&b| units.iter().any(|unit| self.can_serve(setting, unit, bins[b].devices[0])))
+                .collect();
+            let near = |b: usize| self.near(request, bins[b].devices[0], setting);
+            let local: usize =
+                order.iter().filter(|&&b| near(b) == 0).map(|&b| count_in(&bins[b], &left)).sum();
+            let enough = local >= units.len();
+            order.sort_by_key(|&b| if near(b) == 1 && !enough { 0 } else { near(b) });
+            let islands = self.islands(request, setting, bins, &taken);
+            let mut open = units.clone();
+            while !open.is_empty() {
+                let left = self.left(setting, &taken);
+                let mut ranked: Vec<_> = order
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(at, &b)| {
+                        // The devices of a bin are taken in their order.
+                        let device = *bins[b].devices.iter().find(|device| left.contains(device))?;
+                        Some((self.rank(request, setting, b, &islands, bins, &taken, &left), at, device))
+                    })
+                    .collect();
+                ranked.sort();
+                let later: Vec<Unit<'_>> =
+                    (request + 1..all.len()).flat_map(|r| self.units(r, setting)).collect();
+                // The units of a request differ in their provider only, which a device has one of.
+                let choices = ranked.into_iter().filter_map(|(_, _, device)| {
+                    let at = open.iter().position(|unit| self.may_join(setting, unit, device, &taken))?;
+                    Some((at, device))
+                });
+                let chosen = choices.into_iter().find(|&(at, device)| {
+                    let mut rest = open.clone();
+                    let mut with = taken.clone();
+                    with.push((rest.remove(at), device));
+                    let fixed = with.len();
+                    rest.extend(&later);
+                    self.extend(setting, &all, &rest, &mut with, fixed)
+                });
+                match chosen {
+                    Some((at, device)) => taken.push((open.remove(at), device)),
+                    None => return taken,
+                }
+            }
+        }
+        taken
+    }
+
+    /// The devices that are neither taken nor excluded by what is taken or comes along.
+    fn left(&self, setting: &Setting, taken: &Taken<'a>) -> Vec<usize> {
+        let all: Vec<usize> = (0..self.workload.requests.len()).collect();
+        let along = self.members(taken).into_iter().filter(|device| !self.wanted(setting, &all, *device));
+        let gone: Vec<usize> = taken.iter().map(|(_, device)| *device).chain(along).collect();
+        let is_taken = |device: usize| taken.iter().any(|(_, other)| *other == device);
+        let excluded =
+            |device: usize| gone.iter().any(|&other| excludes(self.free[other], self.free[device]));
+        // A group that has lost a member is not handed out, nor is one with a PF and one of its own VFs.
+        let broken = |device: usize| {
+            let members: Vec<usize> = (0..self.free.len())
+                .filter(|&other| self.group(device).is_some() && self.group(other) == self.group(device))
+                .collect();
+            let lost = !members.iter().any(|&m| is_taken(m)) && members.iter().any(|&m| excluded(m));
+            let contradictory =
+                members.iter().any(|&a| members.iter().any(|&b| excludes(self.free[a], self.free[b])));
+            lost || contradictory
+        };
+        (0..self.free.len())
+            .filter(|&device| !is_taken(device) && !excluded(device) && !broken(device))
+            .collect()
+    }
+
+    /// For each preferred key the values in the order in which they are preferred: those with enough devices, the fewest
+    /// first; then the others, the most first; then by first appearance.
+    fn islands(&self, request: usize, setting: &Setting, bins: &[Bin], taken: &Taken<'a>) -> Vec<Vec<&str>> {
+        let units = self.units(request, setting);
+        let left = self.left(setting, taken);
+        let keys = self.workload.requests[request].prefer_same.iter();
+        keys.map(|key| {
+            let mut free: Vec<(&str, usize)> = Vec::new();
+            for bin in bins {
+                let useful = left.iter().any(|device| {
+                    bin.devices.contains(device)
+                        && units.iter().any(|unit| self.may_join(setting, unit, *device, taken))
+                });
+                let Some(value) = self.value(bin.devices[0], key) else { continue };
+                let count = if useful { count_in(bin, &left) } else { 0 };
+                match free.iter_mut().find(|(other, _)| *other == value) {
+                    Some((_, sum)) => *sum += count,
+                    None => free.push((value, count)),
+                }
+            }
+            free.retain(|(_, count)| *count > 0);
+            // The sort is stable.
+            free.sort_by_key(
+                |&(_, count)| {
+                    if count >= units.len() { (false, count) } else { (true, usize::MAX - count) }
+                },
+            );
+            free.into_iter().map(|(value, _)| value).collect()
+        })
+        .collect()
+    }
+
+    /// How good a bin is, less being better: nearness, islands, attributes, and what is aimed at.
+    #[allow(clippy::too_many_arguments)]
+    fn rank(
+        &self,
+        request: usize,
+        setting: &Setting,
+        bin: usize,
+        islands: &[Vec<&str>],
+        bins: &[Bin],
+        taken: &Taken<'a>,
+        left: &[usize],
+    ) -> (u8, Vec<usize>, usize, (usize, usize)) {
+        let device = bins[bin].devices[0];
+        let island = islands
+            .iter()
+            .zip(&self.workload.requests[request].prefer_same)
+            .map(|(values, key)| {
+                let value = self.value(device, key);
+                values.iter().position(|other| Some(*other) == value).unwrap_or(usize::MAX)
+            })
+            .collect();
+        let near = self.near(request, device, setting);
+        let same = |key: &str, other: usize| self.value(other, key) == self.value(device, key);
+        let aim = match self.workload.prefer {
+            Preference::Stable => return (0, island, 0, (0, 0)),
+            Preference::Pack => {
+                let own = self.free[device];
+                let breaks_a_card = own.dev_type.has_parent()
+                    && left.iter().any(|&other| Some(self.free[other].address) == own.parent_addr);
+                (usize::from(breaks_a_card), left.iter().filter(|&&other| same("address", other)).count())
+            }
+            Preference::Spread => {
+                let key = self.spread_key();
+                let used = taken.iter().filter(|(_, other)| same(key, *other)).count();
+                (used, usize::MAX - left.iter().filter(|&&other| same(key, other)).count())
+            }
+        };
+        (near, island, bins[bin].attributes, aim)
     }
 
     /// What is wrong with an assignment that the engine found; `None` if nothing is.
@@ -80,33 +443,45 @@ impl<'a> Question<'a> {
         if assignment.requests.len() != self.workload.requests.len() {
             return Some("the assignment has not one entry per request".to_owned());
         }
-        let mut taken: Vec<&Device> = Vec::new();
+        let cells = match &assignment.numa_cells {
+            Some(cells) if self.cells().contains(cells) => cells.clone(),
+            Some(cells) => return Some(format!("the cells {cells:?} cannot be chosen")),
+            None => self.workload.numa_cells.clone().unwrap_or_default(),
+        };
+        let options = assignment.requests.iter().map(|given| given.option).collect();
+        let setting = Setting { options, cells };
+        let mut taken: Taken<'a> = Vec::new();
         for (index, given) in assignment.requests.iter().enumerate() {
-            let mut units: Vec<Option<Unit<'_>>> = self.units(index).into_iter().map(Some).collect();
+            let mut units = self.units(index, &setting);
             let picked: u64 = given.picks.iter().map(|pick| u64::from(pick.count)).sum();
             if given.devices.len() != units.len() || picked != units.len() as u64 {
                 return Some(format!("request {index} gets {picked} devices: {:?}", given.devices));
             }
             for address in &given.devices {
-                let Some(device) = self.free.iter().find(|device| device.address == *address) else {
+                let Some(device) = self.free.iter().position(|device| device.address == *address) else {
                     return Some(format!("request {index} gets {address}, which is not free"));
                 };
                 // Units of one request differ in their provider only, which a device has one of.
-                let unit =
-                    units.iter_mut().find(|unit| unit.as_ref().is_some_and(|unit| self.usable(unit, device)));
-                match unit {
-                    Some(unit) => *unit = None,
-                    None => return Some(format!("request {index} gets {address}, which it cannot use")),
-                }
-                for other in &taken {
-                    if other.address == device.address || excludes(other, device) {
-                        return Some(format!("{address} and {} are both given", other.address));
-                    }
-                }
-                taken.push(device);
+                let Some(at) = units.iter().position(|unit| self.may_join(&setting, unit, device, &taken))
+                else {
+                    return Some(format!(
+                        "request {index} gets {address}, which it cannot use beside the others"
+                    ));
+                };
+                taken.push((units.remove(at), device));
             }
         }
-        None
+        let all: Vec<usize> = (0..assignment.requests.len()).collect();
+        if !self.groups_are_whole(&setting, &all, &taken) {
+            return Some("a group is not taken as a whole".to_owned());
+        }
+        let mut along: Vec<PciAddress> =
+            assignment.requests.iter().flat_map(|given| given.companions.iter().copied()).collect();
+        along.sort_unstable();
+        let mut members: Vec<PciAddress> =
+            self.members(&taken).iter().map(|&m| self.free[m].address).collect();
+        members.sort_unstable();
+        (along != members).then(|| format!("{along:?} come along, but the groups have {members:?}"))
     }
 
     /// What is wrong with a set of requests that the engine calls minimal in conflict; `None` if nothing is.
@@ -125,39 +500,53 @@ impl<'a> Question<'a> {
 
     /// The devices that a request asks for, one by one: as many as it counts, or one from each provider that
     /// Placement chose for it.
-    fn units(&self, request: usize) -> Vec<Unit<'a>> {
+    fn units(&self, request: usize, setting: &Setting) -> Vec<Unit<'a>> {
         let asked = &self.workload.requests[request];
         let providers = providers(self.workload, asked);
+        let option = setting.options.get(request).copied().unwrap_or(0);
+        let count = if option == 0 { asked.count } else { asked.otherwise[option - 1].count };
         if providers.is_empty() {
-            return vec![Unit { request, provider: None }; asked.count as usize];
+            return vec![Unit { request, provider: None }; count as usize];
         }
+        // Equal units stand together; the providers keep the order in which they are named first.
         let mut units: Vec<_> =
-            providers.into_iter().map(|provider| Unit { request, provider: Some(provider) }).collect();
-        units.sort_by_key(|unit| unit.provider);
+            providers.iter().map(|provider| Unit { request, provider: Some(provider) }).collect();
+        units.sort_by_key(|unit| providers.iter().position(|provider| Some(*provider) == unit.provider));
         units
     }
 
-    fn usable(&self, unit: &Unit<'_>, device: &Device) -> bool {
+    fn usable(&self, unit: &Unit<'_>, device: &Device, setting: &Setting) -> bool {
         let request = &self.workload.requests[unit.request];
+        let option = setting.options.get(unit.request).copied().unwrap_or(0);
+        let alternatives =
+            if option == 0 { &request.alternatives } else { &request.otherwise[option - 1].alternatives };
         let attributes = attributes(device, &self.host.tags[&device.address]);
-        let wants = |key: &str, text: &str| request.alternatives.iter().any(|a| a.text(key) == Some(text));
+        let wants = |key: &str, text: &str| alternatives.iter().any(|a| a.text(key) == Some(text));
         let has = |key: &str, text: &str| attributes.get(key).is_some_and(|own| own.as_deref() == Some(text));
-        let wants_remote = request
-            .alternatives
+        let wants_remote = alternatives
             .iter()
             .any(|a| a.text("remote_managed").is_some_and(|text| text.eq_ignore_ascii_case("true")));
-        let all_want =
-            |text: &str| request.alternatives.iter().all(|a| a.text("live_migratable") == Some(text));
+        let all_want = |text: &str| alternatives.iter().all(|a| a.text("live_migratable") == Some(text));
 
-        request.alternatives.iter().any(|alternative| matches(alternative, &attributes))
+        alternatives.iter().any(|alternative| matches(alternative, &attributes))
             && (device.dev_type != DeviceType::Pf || wants("dev_type", "type-PF"))
             && (device.dev_type != DeviceType::Vdpa || wants("dev_type", "vdpa"))
             && (!has("remote_managed", "true") || wants_remote)
             && (!all_want("true") || has("live_migratable", "true"))
             && (!all_want("false") || has("live_migratable", "false"))
             && unit.provider.is_none_or(|provider| device.extra_info.text("rp_uuid") == Some(provider))
-            && near_enough(request, device, self.workload, self.host.topology.as_ref())
+            && near_enough(request, device, &setting.cells, self.host.topology.as_ref())
     }
+}
+
+/// Devices that a pool hands out one after the other, alike in all that the workload looks at.
+#[derive(Debug)]
+struct Bin {
+    pool: usize,
+    /// How many attributes its pool has.
+    attributes: usize,
+    look: Vec<Option<String>>,
+    devices: Vec<usize>,
 }
 
 /// Whether one device is the PF of the other.
@@ -203,13 +592,7 @@ fn matches(alternative: &ExtraInfo, attributes: &BTreeMap<String, Option<String>
     })
 }
 
-fn near_enough(
-    request: &Request,
-    device: &Device,
-    workload: &Workload,
-    topology: Option<&NumaTopology>,
-) -> bool {
-    let cells = workload.numa_cells.as_deref().unwrap_or_default();
+fn near_enough(request: &Request, device: &Device, cells: &[u32], topology: Option<&NumaTopology>) -> bool {
     if cells.is_empty() {
         return true;
     }
@@ -230,4 +613,8 @@ fn shares_a_socket(device: &Device, cells: &[u32], topology: Option<&NumaTopolog
     let all_known = topology.cells().iter().all(|cell| cell.socket.is_some());
     let own = device.numa_node.and_then(socket);
     all_known && own.is_some() && cells.iter().any(|&cell| socket(cell) == own)
+}
+
+fn count_in(bin: &Bin, left: &[usize]) -> usize {
+    bin.devices.iter().filter(|device| left.contains(device)).count()
 }

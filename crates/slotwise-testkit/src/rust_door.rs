@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use slotwise::{
-    Aliases, Assignment, BindingQuery, Change, Config, ConfigFormat, Device, DeviceSpecs, Error, FreeScope,
-    NumaPolicy, NumaTopology, PciAddress, Pools, TrackedDevice, Tracker, TrackerOptions, Workload,
+    Aliases, Assignment, BindingQuery, Change, Claim, Config, ConfigFormat, Device, DeviceSpecs, Error,
+    FreeScope, NumaPolicy, NumaTopology, PciAddress, Pools, TrackedDevice, Tracker, TrackerOptions, Workload,
 };
 
 use crate::door::{Door, broken};
@@ -162,6 +162,16 @@ impl RustDoor {
             "tracker.claim" => {
                 let workload: Workload = args.document("workload")?;
                 Ok(value(&tracker.claim(args.text("owner"), &workload)?))
+            }
+            "tracker.claim_fit" => {
+                let workload: Workload = args.document("workload")?;
+                let assignment: Assignment = args.document("assignment")?;
+                tracker.claim_fit(args.text("owner"), &workload, &assignment)?;
+                Ok(Value::Null)
+            }
+            "tracker.claim_all" => {
+                let claims: Vec<Claim> = args.document("claims")?;
+                Ok(value(&tracker.claim_all(&claims)?))
             }
             "tracker.allocate" => Ok(value(&tracker.allocate(args.text("owner"))?)),
             "tracker.free" => {

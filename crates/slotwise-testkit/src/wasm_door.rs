@@ -159,6 +159,12 @@ impl WasmDoor {
                 let workload = Workload::parse(instance, args.text("workload")).map_err(engine)?;
                 value(tracker.claim(instance, args.text("owner"), &workload))
             }
+            "tracker.claim_fit" => {
+                let workload = Workload::parse(instance, args.text("workload")).map_err(engine)?;
+                let assignment = args.text("assignment");
+                plain(tracker.claim_fit(instance, args.text("owner"), &workload, assignment))
+            }
+            "tracker.claim_all" => value(tracker.claim_all(instance, args.text("claims"))),
             "tracker.allocate" => plain(tracker.allocate(instance, args.text("owner"))),
             "tracker.free" => {
                 let scope: Option<FreeScope> = args.word("scope")?;

@@ -169,7 +169,9 @@ mod tests {
         check("0000:3b:00.8", Err("function 8 is over the maximum 7"));
         check("0000:100:00.0", Err("bus 100 is over"));
         check("100000000:00:00.0", Err("not a PCI address"));
-        for bad in ["", ".", "0000:00:00", "00:00.0", "0000:00:00.0 ", "+000:00:00.0", "0x00:00:00.0", "é:0:0.0"] {
+        for bad in
+            ["", ".", "0000:00:00", "00:00.0", "0000:00:00.0 ", "+000:00:00.0", "0x00:00:00.0", "é:0:0.0"]
+        {
             check(bad, Err("is not a PCI address"));
         }
     }

@@ -152,9 +152,7 @@ impl Device {
     #[must_use]
     pub fn netdevs(&self) -> Vec<String> {
         match self.extra_info.value("netdevs") {
-            Some(Value::Array(names)) => {
-                names.iter().filter_map(Value::as_str).map(str::to_owned).collect()
-            }
+            Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
             Some(Value::String(name)) => vec![name],
             _ => Vec::new(),
         }
@@ -200,16 +198,22 @@ impl Device {
     pub fn validate(&self) -> Result<()> {
         for (name, id) in [("vendor_id", &self.vendor_id), ("product_id", &self.product_id)] {
             if id.is_empty() {
-                return Err(Error::new(ErrorKind::InvalidDevice, format!("device {} has no {name}", self.address))
-                    .with_help("give four hexadecimal digits, such as 8086")
-                    .inside(name));
+                return Err(Error::new(
+                    ErrorKind::InvalidDevice,
+                    format!("device {} has no {name}", self.address),
+                )
+                .with_help("give four hexadecimal digits, such as 8086")
+                .inside(name));
             }
             limits::check("length", id.len(), limits::MAX_TEXT_BYTES).map_err(|e| e.inside(name))?;
         }
         if self.parent_addr == Some(self.address) {
-            return Err(Error::new(ErrorKind::ParentCycle, format!("device {} is its own parent", self.address))
-                .with_help("name the physical function as parent_addr")
-                .inside("parent_addr"));
+            return Err(Error::new(
+                ErrorKind::ParentCycle,
+                format!("device {} is its own parent", self.address),
+            )
+            .with_help("name the physical function as parent_addr")
+            .inside("parent_addr"));
         }
         if self.dev_type.has_parent() && self.parent_addr.is_none() {
             return Err(Error::new(
@@ -295,14 +299,23 @@ mod tests {
         assert_eq!(device.numa_node, None);
         assert_eq!(device.extra_info.text("link_speed"), Some("16"));
         assert_eq!(device.extra_info.get("label"), Some(None));
-        let again: Device = crate::json::parse(&crate::json::to_string(&device), "device").expect("its own form");
+        let again: Device =
+            crate::json::parse(&crate::json::to_string(&device), "device").expect("its own form");
         assert_eq!(again, device);
     }
 
     #[test]
     fn bad_devices_name_the_field() {
-        refused(r#"{"address":"0:1:0.9","vendor_id":"8086","product_id":"1"}"#, ErrorKind::InvalidAddress, "device.address");
-        refused(r#"{"address":"0:1:0.0","vendor_id":"","product_id":"1"}"#, ErrorKind::InvalidDevice, "device.vendor_id");
+        refused(
+            r#"{"address":"0:1:0.9","vendor_id":"8086","product_id":"1"}"#,
+            ErrorKind::InvalidAddress,
+            "device.address",
+        );
+        refused(
+            r#"{"address":"0:1:0.0","vendor_id":"","product_id":"1"}"#,
+            ErrorKind::InvalidDevice,
+            "device.vendor_id",
+        );
         refused(
             r#"{"address":"0:1:0.0","vendor_id":"8086","product_id":"1","dev_type":"type-VF"}"#,
             ErrorKind::MissingParent,

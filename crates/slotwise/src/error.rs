@@ -83,7 +83,8 @@ error_kinds! {
     20 InvalidState      "invalid_state"       Conflict "The device or claim is in a state that does not allow the call.",
     21 WrongOwner        "wrong_owner"         Conflict "The device is held for another owner.",
     22 LimitExceeded     "limit_exceeded"      Limit    "The input is larger than a documented limit.",
-    23 Internal          "internal"            Internal "A fault in slotwise itself; please report it.",
+    23 Conflict          "conflict"            Conflict "What was found earlier no longer holds, because the host changed since.",
+    24 Internal          "internal"            Internal "A fault in slotwise itself; please report it.",
 }
 
 /// The family of an [`ErrorKind`]; a binding maps it to the language's builtin error classes.

@@ -6,7 +6,7 @@ use std::collections::btree_map;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::error::{Result, Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
 use crate::limits;
 
 /// String → string-or-null facts: what the operator or the host knows about a device.
@@ -202,18 +202,18 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(value: Value, text: Option<&str>) {
-        assert_eq!(canonical_text(&value).as_deref(), text);
+    fn check(value: &Value, text: Option<&str>) {
+        assert_eq!(canonical_text(value).as_deref(), text);
     }
 
     #[test]
     fn one_text_per_value() {
-        check(json!(null), None);
-        check(json!("Physnet1 "), Some("Physnet1 "));
-        check(json!(true), Some("true"));
-        check(json!(7), Some("7"));
-        check(json!(-1.5), Some("-1.5"));
-        check(json!({"b": [1, "x"], "a": null}), Some(r#"{"a":null,"b":[1,"x"]}"#));
+        check(&json!(null), None);
+        check(&json!("Physnet1 "), Some("Physnet1 "));
+        check(&json!(true), Some("true"));
+        check(&json!(7), Some("7"));
+        check(&json!(-1.5), Some("-1.5"));
+        check(&json!({"b": [1, "x"], "a": null}), Some(r#"{"a":null,"b":[1,"x"]}"#));
     }
 
     #[test]

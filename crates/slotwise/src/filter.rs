@@ -159,7 +159,13 @@ impl<'a> Prepared<'a> {
     }
 
     /// What each step dropped from all free devices, for a report.
-    pub(crate) fn report(&self, index: usize, pools: &[Pool], counts: &[u32], steps: &[Step]) -> RequestReport {
+    pub(crate) fn report(
+        &self,
+        index: usize,
+        pools: &[Pool],
+        counts: &[u32],
+        steps: &[Step],
+    ) -> RequestReport {
         let mut kept: Vec<usize> = (0..pools.len()).collect();
         let total = |kept: &[usize]| clamp(kept.iter().map(|&i| u64::from(counts[i])).sum());
         let free = total(&kept);

@@ -67,12 +67,13 @@ pub use fit::{Assignment, Fit, NoFit, Pick, RequestAssignment, RequestReport, St
 pub use numa::{NumaCell, NumaPolicy, NumaTopology};
 pub use pool::{Group, Pool, Pools};
 pub use request::{
-    CellChoice, Constraint, Fallback, PLACEMENT_KEYS, Preference, Relation, Request, RequestSource, Strategy, Workload,
+    CellChoice, Constraint, Fallback, PLACEMENT_KEYS, Preference, Relation, Request, RequestSource, Strategy,
+    Workload,
 };
 pub use spec::{DeviceSpecs, Explanation, RuleVerdict};
 pub use tracker::{
-    Binding, BindingQuery, Deferred, DeferredChange, FreeScope, Retagged, SpecsDiff, SyncReport, TrackedDevice,
-    Tracker, TrackerOptions,
+    Binding, BindingQuery, Claim, Deferred, DeferredChange, DeviceGroup, FreeScope, Retagged, SpecsDiff,
+    SyncReport, TrackedDevice, Tracker, TrackerOptions,
 };
 
 /// The version of this crate, and of every door that is built from it.

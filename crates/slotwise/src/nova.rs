@@ -35,7 +35,8 @@ pub(crate) enum Purpose {
 /// Serves one request after the other; the first that cannot be served decides.
 pub(crate) fn nova(pools: &Pools, workload: &Workload, purpose: Purpose) -> Decision {
     let list = &pools.list;
-    let prepared: Vec<_> = workload.requests.iter().map(|r| Prepared::new(pools, workload, r, 0, workload.cells())).collect();
+    let prepared: Vec<_> =
+        workload.requests.iter().map(|r| Prepared::new(pools, workload, r, 0, workload.cells())).collect();
     let families = Families::new(list);
     let mut counts: Vec<u32> = list.iter().map(|pool| pool.count).collect();
     let mut picks = Vec::with_capacity(prepared.len());
@@ -43,7 +44,8 @@ pub(crate) fn nova(pools: &Pools, workload: &Workload, purpose: Purpose) -> Deci
         let Some(taken) = serve(request, list, &mut counts, &families, purpose) else {
             let usable = usable(request, list, &counts);
             let free: Vec<u32> = list.iter().map(|pool| pool.count).collect();
-            let reports = prepared.iter().enumerate().map(|(n, p)| p.report(n, list, &free, NOVA_STEPS)).collect();
+            let reports =
+                prepared.iter().enumerate().map(|(n, p)| p.report(n, list, &free, NOVA_STEPS)).collect();
             return Decision::NoFit(report::no_fit(&prepared, &[], vec![i], usable, reports));
         };
         picks.push(taken);
@@ -162,7 +164,11 @@ fn by_numa(request: &Prepared<'_>, pools: &[Pool], counts: &[u32], kept: Vec<usi
     }
     if request.policy == NumaPolicy::Socket {
         // Where a socket is unknown, Nova finds nothing at all.
-        return if request.knows_sockets() { within(&[Nearness::Local, Nearness::Socket]) } else { Vec::new() };
+        return if request.knows_sockets() {
+            within(&[Nearness::Local, Nearness::Socket])
+        } else {
+            Vec::new()
+        };
     }
     let near = within(&[Nearness::Local, Nearness::Unknown]);
     if request.policy == NumaPolicy::Legacy || total(&near, counts) >= wanted {

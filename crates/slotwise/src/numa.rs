@@ -49,9 +49,12 @@ impl NumaTopology {
         let mut seen = BTreeSet::new();
         for (i, cell) in cells.iter().enumerate() {
             if !seen.insert(cell.id) {
-                return Err(Error::new(ErrorKind::InvalidArgument, format!("NUMA cell {} is listed twice", cell.id))
-                    .with_help("list each cell of the host once")
-                    .inside(format!("cells[{i}]")));
+                return Err(Error::new(
+                    ErrorKind::InvalidArgument,
+                    format!("NUMA cell {} is listed twice", cell.id),
+                )
+                .with_help("list each cell of the host once")
+                .inside(format!("cells[{i}]")));
             }
         }
         Ok(NumaTopology { cells })

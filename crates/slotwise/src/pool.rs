@@ -10,9 +10,9 @@ use crate::address::PciAddress;
 use crate::device::DeviceType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::extra_info::ExtraInfo;
+use crate::fit::{Assignment, Fit, Pick, RequestAssignment};
 use crate::json;
 use crate::limits;
-use crate::fit::{Assignment, Fit, Pick, RequestAssignment};
 use crate::nova::{self, Purpose};
 use crate::numa::NumaTopology;
 use crate::request::{Strategy, Workload};
@@ -89,7 +89,9 @@ impl Pool {
         let tags = match fields.remove("tags") {
             None | Some(Value::Null) => serde_json::Map::new(),
             Some(Value::Object(tags)) => tags,
-            Some(_) => return Err(Error::new(ErrorKind::InvalidPool, "tags are a JSON object").inside("tags")),
+            Some(_) => {
+                return Err(Error::new(ErrorKind::InvalidPool, "tags are a JSON object").inside("tags"));
+            }
         };
         let mut attributes = ExtraInfo::new();
         let mut provider = None;
@@ -188,8 +190,11 @@ impl Pools {
                 Some(data) => match data.get_mut("objects").map(Value::take) {
                     Some(Value::Array(items)) => items,
                     _ => {
-                        return Err(Error::new(ErrorKind::InvalidPool, "a PciDevicePoolList has no list of objects")
-                            .inside("nova_object.data.objects"));
+                        return Err(Error::new(
+                            ErrorKind::InvalidPool,
+                            "a PciDevicePoolList has no list of objects",
+                        )
+                        .inside("nova_object.data.objects"));
                     }
                 },
                 None => vec![Value::Object(object)],

@@ -157,12 +157,12 @@ impl PoolSet {
         if !self.hand_out(key, address) {
             return false;
         }
-        if let Some(slot) = self.index.get(key).and_then(|&position| self.slot(position)) {
-            if self.pools.list[slot].count == 0 {
-                self.pools.list.remove(slot);
-                self.positions.remove(slot);
-                self.index.remove(key);
-            }
+        if let Some(slot) = self.index.get(key).and_then(|&position| self.slot(position))
+            && self.pools.list[slot].count == 0
+        {
+            self.pools.list.remove(slot);
+            self.positions.remove(slot);
+            self.index.remove(key);
         }
         true
     }

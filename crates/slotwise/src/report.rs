@@ -42,7 +42,12 @@ fn paragraph(
     }
     let _ = match usable {
         0 => write!(text, ", but no free device can serve {}", if names.len() == 1 { "it" } else { "them" }),
-        few if few < needed => write!(text, ", but only {} can serve {}", free_devices(few), if names.len() == 1 { "it" } else { "them" }),
+        few if few < needed => write!(
+            text,
+            ", but only {} can serve {}",
+            free_devices(few),
+            if names.len() == 1 { "it" } else { "them" }
+        ),
         enough => write!(
             text,
             ", and {} could serve some of that, but not all at once: each request can use only some of them, and a \
@@ -59,7 +64,8 @@ fn paragraph(
             text.push_str(", none was dropped");
         }
         for (i, step) in dropped.enumerate() {
-            let _ = write!(text, "{} {} {}", if i == 0 { "," } else { " and" }, step.dropped, step.step.reason());
+            let _ =
+                write!(text, "{} {} {}", if i == 0 { "," } else { " and" }, step.dropped, step.step.reason());
         }
         let left = report.steps.last().map_or(report.free, |step| step.left);
         let _ = write!(text, "; {left} {} left.", if left == 1 { "is" } else { "are" });

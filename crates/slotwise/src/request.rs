@@ -118,10 +118,14 @@ impl Request {
         limits::check("number of fallbacks", self.otherwise.len(), limits::MAX_FALLBACKS)
             .map_err(|e| e.inside("otherwise"))?;
         for (i, fallback) in self.otherwise.iter().enumerate() {
-            check_option(fallback.count, &fallback.alternatives).map_err(|e| e.inside(format!("otherwise[{i}]")))?;
+            check_option(fallback.count, &fallback.alternatives)
+                .map_err(|e| e.inside(format!("otherwise[{i}]")))?;
         }
-        for (name, keys) in [("same", &self.same), ("distinct", &self.distinct), ("prefer_same", &self.prefer_same)] {
-            limits::check("number of keys", keys.len(), limits::MAX_CONSTRAINTS).map_err(|e| e.inside(name))?;
+        for (name, keys) in
+            [("same", &self.same), ("distinct", &self.distinct), ("prefer_same", &self.prefer_same)]
+        {
+            limits::check("number of keys", keys.len(), limits::MAX_CONSTRAINTS)
+                .map_err(|e| e.inside(name))?;
         }
         let isolated = self.isolate.then_some("address");
         let mut distinct = self.distinct.iter().map(String::as_str).chain(isolated);
@@ -133,7 +137,8 @@ impl Request {
 
     /// What is asked for first, and the fallbacks after it: count and alternatives of each.
     pub(crate) fn options(&self) -> impl Iterator<Item = (u32, &[ExtraInfo])> {
-        let fallbacks = self.otherwise.iter().map(|fallback| (fallback.count, fallback.alternatives.as_slice()));
+        let fallbacks =
+            self.otherwise.iter().map(|fallback| (fallback.count, fallback.alternatives.as_slice()));
         std::iter::once((self.count, self.alternatives.as_slice())).chain(fallbacks)
     }
 }
@@ -295,8 +300,9 @@ impl<'de> Deserialize<'de> for Constraint {
             (Some(key), None) => (Relation::Same, key),
             (None, Some(key)) => (Relation::Distinct, key),
             _ => {
-                let error = Error::new(ErrorKind::InvalidRequest, "a constraint says either same or distinct")
-                    .with_help("write {\"requests\": [0, 1], \"same\": \"numa_node\"}");
+                let error =
+                    Error::new(ErrorKind::InvalidRequest, "a constraint says either same or distinct")
+                        .with_help("write {\"requests\": [0, 1], \"same\": \"numa_node\"}");
                 return Err(crate::json::carry(&error));
             }
         };
@@ -395,15 +401,24 @@ impl Workload {
         for (i, request) in self.requests.iter().enumerate() {
             request.validate().map_err(|e| e.inside(format!("requests[{i}]")))?;
         }
+        if self.strategy == Strategy::Exact {
+            self.validate_mapping()?;
+        }
         self.validate_constraints()?;
         if let Some(choice) = &self.numa_cells_from {
             let refuse = |message: String| {
                 Error::new(ErrorKind::InvalidRequest, message)
-                    .with_help("choose at least one of the cells, and give numa_cells or numa_cells_from, not both")
+                    .with_help(
+                        "choose at least one of the cells, and give numa_cells or numa_cells_from, not both",
+                    )
                     .inside("numa_cells_from")
             };
             if self.numa_cells.is_some() || choice.count == 0 || choice.count > choice.from.len() {
-                return Err(refuse(format!("cannot choose {} of {} NUMA cells", choice.count, choice.from.len())));
+                return Err(refuse(format!(
+                    "cannot choose {} of {} NUMA cells",
+                    choice.count,
+                    choice.from.len()
+                )));
             }
             let mut seen = std::collections::BTreeSet::new();
             if let Some(twice) = choice.from.iter().find(|cell| !seen.insert(**cell)) {
@@ -413,9 +428,30 @@ impl Workload {
                 .map_err(|e| e.inside("numa_cells_from.from"))?;
         }
         if self.strategy == Strategy::Nova && !self.is_plain() {
-            return Err(Error::new(ErrorKind::InvalidRequest, "strategy nova knows no constraints, fallbacks or preference")
-                .with_help("use strategy exact")
-                .inside("strategy"));
+            return Err(Error::new(
+                ErrorKind::InvalidRequest,
+                "strategy nova knows no constraints, fallbacks or preference",
+            )
+            .with_help("use strategy exact")
+            .inside("strategy"));
+        }
+        Ok(())
+    }
+
+    /// Placement gives one provider for each device; anything else contradicts the request (case W07).
+    fn validate_mapping(&self) -> Result<()> {
+        for (i, request) in self.requests.iter().enumerate() {
+            let providers = self.providers(request).len();
+            if let Some((count, _)) =
+                request.options().find(|(count, _)| providers > 0 && *count as usize != providers)
+            {
+                return Err(Error::new(
+                    ErrorKind::InvalidRequest,
+                    format!("Placement's mapping names {providers} providers for the {count} devices of request {i}"),
+                )
+                .with_help("map one group {request_id}-{n} to a provider for each device")
+                .inside("provider_mapping"));
+            }
         }
         Ok(())
     }
@@ -432,12 +468,18 @@ impl Workload {
                         ErrorKind::InvalidRequest,
                         format!("request {request} does not exist, or is named twice"),
                     )
-                    .with_help(format!("name requests 0 to {}, each once", self.requests.len().saturating_sub(1)));
+                    .with_help(format!(
+                        "name requests 0 to {}, each once",
+                        self.requests.len().saturating_sub(1)
+                    ));
                     return Err(place(error.inside(format!("requests[{n}]"))));
                 }
             }
             if spanned.is_empty() {
-                return Err(place(Error::new(ErrorKind::InvalidRequest, "a constraint spans at least one request")));
+                return Err(place(Error::new(
+                    ErrorKind::InvalidRequest,
+                    "a constraint spans at least one request",
+                )));
             }
             let opposite = |other: &Constraint| {
                 other.key == constraint.key

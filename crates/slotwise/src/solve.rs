@@ -14,6 +14,9 @@ pub(crate) mod bins;
 mod flow;
 mod problem;
 mod search;
+mod verify;
+
+pub(crate) use self::verify::verify;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,10 +25,10 @@ use self::problem::Problem;
 use self::search::{Budget, Exhausted, Search};
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::{EXACT_STEPS, Nearness, Prepared};
-use crate::fit::{Assignment, NoFit, Pick, RequestAssignment, Undecided};
+use crate::fit::{Assignment, Fit, NoFit, Pick, RequestAssignment, Undecided};
 use crate::pool::Pools;
 use crate::report;
-use crate::request::{Constraint, Preference, Workload};
+use crate::request::{CellChoice, Constraint, Preference, Request, Workload};
 use crate::stock::Families;
 
 /// What was decided.
@@ -41,24 +44,38 @@ pub(crate) enum Decision {
 ///
 /// [`ErrorKind::InvalidRequest`] when a constraint names an attribute that no device of the host has; this is known
 /// only where `attributes` are.
-pub(crate) fn exact(pools: &Pools, workload: &Workload, attributes: Option<&dyn Attributes>) -> Result<Decision> {
+pub(crate) fn exact(
+    pools: &Pools,
+    workload: &Workload,
+    attributes: Option<&dyn Attributes>,
+) -> Result<Decision> {
     let grouped = pools.list.iter().any(|pool| pool.attributes.text(DEVICE_GROUP).is_some());
-    if workload.is_plain() && !grouped {
-        if let Some(assignment) = greedy(pools, workload) {
-            return Ok(Decision::Fits(assignment));
-        }
+    if workload.is_plain()
+        && !grouped
+        && let Some(assignment) = greedy(pools, workload)
+    {
+        return Ok(Decision::Fits(assignment));
     }
-    let solver = Solver::new(pools, workload, attributes)?;
-    Ok(solver.solve().unwrap_or_else(|Exhausted| {
-        let budget = workload.budget.unwrap_or(Workload::DEFAULT_BUDGET);
-        Decision::Undecided(Undecided {
-            message: format!(
-                "undecided: the search budget of {budget} steps ran out before an assignment was found or ruled \
-                 out; raise the budget"
-            ),
-            budget,
-        })
-    }))
+    Solver::new(pools, &[workload], attributes).map(Solver::decide)
+}
+
+/// Finds an assignment for several workloads together, whose requests follow one another in it.
+///
+/// The first workload says what is preferred, and the budgets add up.
+///
+/// # Errors
+///
+/// As [`exact`].
+pub(crate) fn joint(
+    pools: &Pools,
+    workloads: &[&Workload],
+    attributes: Option<&dyn Attributes>,
+) -> Result<Fit> {
+    Ok(match Solver::new(pools, workloads, attributes)?.decide() {
+        Decision::Fits(assignment) => Fit::Fits(assignment),
+        Decision::NoFit(no) => Fit::NoFit(no),
+        Decision::Undecided(undecided) => Fit::Undecided(undecided),
+    })
 }
 
 /// Serves one request after the other, each from the first pools in its order; `None` if that gets stuck.
@@ -69,7 +86,8 @@ fn greedy(pools: &Pools, workload: &Workload) -> Option<Assignment> {
     let mut picks = Vec::with_capacity(workload.requests.len());
     for request in &workload.requests {
         let prepared = Prepared::new(pools, workload, request, 0, workload.cells());
-        let allowed: Vec<usize> = (0..list.len()).filter(|&i| counts[i] > 0 && prepared.allows(&list[i])).collect();
+        let allowed: Vec<usize> =
+            (0..list.len()).filter(|&i| counts[i] > 0 && prepared.allows(&list[i])).collect();
         let mut missing = prepared.count;
         let mut wanted = prepared.providers.clone();
         let mut taken = Vec::new();
@@ -85,7 +103,7 @@ fn greedy(pools: &Pools, workload: &Workload) -> Option<Assignment> {
             let count = need.min(counts[pool]);
             if count > 0 {
                 let mut served = 0..count;
-                wanted.retain(|provider| !here(&provider) || served.next().is_none());
+                wanted.retain(|provider| !here(provider) || served.next().is_none());
                 missing = missing.saturating_sub(count);
                 families.take(&mut counts, pool, count);
                 taken.push(Pick { pool, count });
@@ -101,10 +119,16 @@ fn greedy(pools: &Pools, workload: &Workload) -> Option<Assignment> {
 
 struct Solver<'a> {
     pools: &'a Pools,
-    workload: &'a Workload,
+    /// The requests of all workloads, each with its own.
+    items: Vec<(&'a Workload, &'a Request)>,
+    /// Which of the guest's cells are to be chosen; of a single workload only.
+    cells_from: Option<&'a CellChoice>,
+    prefer: Preference,
+    spread_key: String,
     constraints: Vec<Constraint>,
     keys: Vec<String>,
     bins: Bins,
+    steps: u64,
     budget: Budget,
 }
 
@@ -112,12 +136,29 @@ struct Solver<'a> {
 type Options = Vec<usize>;
 
 impl<'a> Solver<'a> {
-    fn new(pools: &'a Pools, workload: &'a Workload, attributes: Option<&dyn Attributes>) -> Result<Self> {
-        let constraints = workload.all_constraints();
-        let spread = (workload.prefer == Preference::Spread).then(|| spread_key(workload).to_owned());
+    fn new(
+        pools: &'a Pools,
+        workloads: &[&'a Workload],
+        attributes: Option<&dyn Attributes>,
+    ) -> Result<Self> {
+        let mut items = Vec::new();
+        let mut constraints = Vec::new();
+        for workload in workloads {
+            let first = items.len();
+            items.extend(workload.requests.iter().map(|request| (*workload, request)));
+            constraints.extend(workload.all_constraints().into_iter().map(|constraint| Constraint {
+                requests: constraint.requests.iter().map(|request| request + first).collect(),
+                ..constraint
+            }));
+        }
+        let leader = workloads.first();
+        let prefer = leader.map_or(Preference::Stable, |workload| workload.prefer);
+        let spread_key =
+            leader.and_then(|workload| workload.spread_over.clone()).unwrap_or_else(|| "address".to_owned());
+        let spread = (prefer == Preference::Spread).then_some(&spread_key);
         let mut keys: Vec<String> = Vec::new();
-        let preferred = workload.requests.iter().flat_map(|request| &request.prefer_same);
-        for key in constraints.iter().map(|c| &c.key).chain(preferred).chain(&spread) {
+        let preferred = items.iter().flat_map(|(_, request)| &request.prefer_same);
+        for key in constraints.iter().map(|c| &c.key).chain(preferred).chain(spread) {
             if !keys.contains(key) {
                 keys.push(key.clone());
             }
@@ -136,40 +177,63 @@ impl<'a> Solver<'a> {
             }
         }
         let bins = Bins::new(pools, &keys, attributes);
-        let budget = Budget::new(workload.budget.unwrap_or(Workload::DEFAULT_BUDGET));
-        Ok(Solver { pools, workload, constraints, keys, bins, budget })
+        let steps = workloads
+            .iter()
+            .fold(0_u64, |sum, w| sum.saturating_add(w.budget.unwrap_or(Workload::DEFAULT_BUDGET)));
+        let cells_from = leader.and_then(|workload| workload.numa_cells_from.as_ref());
+        let budget = Budget::new(steps);
+        Ok(Solver { pools, items, cells_from, prefer, spread_key, constraints, keys, bins, steps, budget })
+    }
+
+    fn key(&self, name: &str) -> Option<usize> {
+        self.keys.iter().position(|key| key == name)
+    }
+
+    fn decide(self) -> Decision {
+        self.solve().unwrap_or_else(|Exhausted| {
+            Decision::Undecided(Undecided {
+                message: format!(
+                    "undecided: the search budget of {} steps ran out before an assignment was found or ruled out; \
+                     raise the budget",
+                    self.steps
+                ),
+                budget: self.steps,
+            })
+        })
     }
 
     fn solve(&self) -> Result<Decision, Exhausted> {
-        let all: Vec<usize> = (0..self.workload.requests.len()).collect();
-        let Some(choice) = &self.workload.numa_cells_from else {
-            let cells = self.workload.cells();
-            return Ok(match self.assign(&all, cells)? {
+        let all: Vec<usize> = (0..self.items.len()).collect();
+        let Some(choice) = self.cells_from else {
+            return Ok(match self.assign(&all, None)? {
                 Some((assignment, _)) => Decision::Fits(assignment),
-                None => Decision::NoFit(self.refute(&all, cells)?),
+                None => Decision::NoFit(self.refute(&all)?),
             });
         };
         let mut best: Option<(Assignment, u64)> = None;
         for cells in combinations(&choice.from, choice.count) {
-            if let Some((mut assignment, near)) = self.assign(&all, &cells)? {
-                if best.as_ref().is_none_or(|(_, most)| near > *most) {
-                    assignment.numa_cells = Some(cells);
-                    best = Some((assignment, near));
-                }
+            if let Some((mut assignment, near)) = self.assign(&all, Some(&cells))?
+                && best.as_ref().is_none_or(|(_, most)| near > *most)
+            {
+                assignment.numa_cells = Some(cells);
+                best = Some((assignment, near));
             }
         }
         Ok(match best {
             Some((assignment, _)) => Decision::Fits(assignment),
-            None => Decision::NoFit(self.refute(&all, &choice.from[..choice.count])?),
+            None => Decision::NoFit(self.refute(&all)?),
         })
     }
 
-    fn problem<'s>(&'s self, requests: &[usize], options: &[usize], cells: &'s [u32]) -> Problem<'s> {
-        let prepared = requests
-            .iter()
-            .zip(options)
-            .map(|(&r, &option)| Prepared::new(self.pools, self.workload, &self.workload.requests[r], option, cells))
-            .collect();
+    /// Prepares an option of a request, for the guest's own cells or for those that are tried.
+    fn prepared<'s>(&'s self, request: usize, option: usize, cells: Option<&'s [u32]>) -> Prepared<'s> {
+        let (workload, request) = self.items[request];
+        Prepared::new(self.pools, workload, request, option, cells.unwrap_or(workload.cells()))
+    }
+
+    fn problem<'s>(&'s self, requests: &[usize], options: &[usize], cells: Option<&'s [u32]>) -> Problem<'s> {
+        let prepared =
+            requests.iter().zip(options).map(|(&r, &option)| self.prepared(r, option, cells)).collect();
         let constraints: Vec<Constraint> = self
             .constraints
             .iter()
@@ -188,8 +252,8 @@ impl<'a> Solver<'a> {
 
     /// The first options with which these requests can be served together: earlier requests get their better options
     /// first.
-    fn options(&self, requests: &[usize], cells: &[u32]) -> Result<Option<Options>, Exhausted> {
-        let has_fallbacks = requests.iter().any(|&r| !self.workload.requests[r].otherwise.is_empty());
+    fn options(&self, requests: &[usize], cells: Option<&[u32]>) -> Result<Option<Options>, Exhausted> {
+        let has_fallbacks = requests.iter().any(|&r| !self.items[r].1.otherwise.is_empty());
         if !has_fallbacks {
             let options = vec![0; requests.len()];
             let problem = self.problem(requests, &options, cells);
@@ -197,13 +261,16 @@ impl<'a> Solver<'a> {
         }
         let mut open: Vec<Options> = vec![Vec::new()];
         while let Some(options) = open.pop() {
-            // What cannot be served without the requests that follow cannot be served with them.
-            let problem = self.problem(requests, &options, cells);
-            if !Search::new(&problem, &self.budget).solvable()? {
-                continue;
+            // What cannot be served without the requests that follow cannot be served with them. With device groups it
+            // can: a member that one request leaves over may serve another.
+            if options.len() == requests.len() || self.bins.groups.is_empty() {
+                let problem = self.problem(requests, &options, cells);
+                if !Search::new(&problem, &self.budget).solvable()? {
+                    continue;
+                }
             }
             let Some(&next) = requests.get(options.len()) else { return Ok(Some(options)) };
-            for option in (0..self.workload.requests[next].options().count()).rev() {
+            for option in (0..self.items[next].1.options().count()).rev() {
                 let mut longer = options.clone();
                 longer.push(option);
                 open.push(longer);
@@ -213,17 +280,23 @@ impl<'a> Solver<'a> {
     }
 
     /// The assignment of all requests, and how many of its devices are near the guest's cells.
-    fn assign(&self, requests: &[usize], cells: &[u32]) -> Result<Option<(Assignment, u64)>, Exhausted> {
+    fn assign(
+        &self,
+        requests: &[usize],
+        cells: Option<&[u32]>,
+    ) -> Result<Option<(Assignment, u64)>, Exhausted> {
         let Some(options) = self.options(requests, cells)? else { return Ok(None) };
         let problem = self.problem(requests, &options, cells);
-        let chooser = Chooser { workload: self.workload, keys: &self.keys, problem: &problem };
+        let chooser = Chooser { solver: self, problem: &problem };
         let search = Search::new(&problem, &self.budget);
         let (picks, companions) = chooser.choose(search)?;
         let near = picks
             .iter()
             .enumerate()
             .flat_map(|(request, picks)| picks.iter().map(move |pick| (request, pick)))
-            .filter(|(request, (bin, _))| problem.prepared[*request].nearness(problem.pool(*bin)) == Nearness::Local)
+            .filter(|(request, (bin, _))| {
+                problem.prepared[*request].nearness(problem.pool(*bin)) == Nearness::Local
+            })
             .map(|(_, (_, count))| u64::from(*count))
             .sum();
         Ok(Some((self.assignment(&options, picks, companions), near)))
@@ -254,7 +327,7 @@ impl<'a> Solver<'a> {
         for (r, picks) in picks.into_iter().enumerate() {
             let (picks, devices) = name(picks);
             requests.push(RequestAssignment {
-                request_id: self.workload.requests[r].request_id.clone(),
+                request_id: self.items[r].1.request_id.clone(),
                 picks,
                 devices,
                 option: options[r],
@@ -268,21 +341,37 @@ impl<'a> Solver<'a> {
         Assignment { requests, numa_cells: None }
     }
 
-    /// Explains why these requests cannot be served together, with a minimal set that cannot.
-    fn refute(&self, all: &[usize], cells: &[u32]) -> Result<NoFit, Exhausted> {
-        let mut conflict = all.to_vec();
-        for request in all {
-            let without: Vec<usize> = conflict.iter().copied().filter(|r| r != request).collect();
-            if self.options(&without, cells)?.is_none() {
-                conflict = without;
+    /// Whether these requests can be served together, on any of the cells that the guest may get.
+    fn servable(&self, requests: &[usize]) -> Result<bool, Exhausted> {
+        let Some(choice) = self.cells_from else { return Ok(self.options(requests, None)?.is_some()) };
+        for cells in combinations(&choice.from, choice.count) {
+            if self.options(requests, Some(&cells))?.is_some() {
+                return Ok(true);
             }
         }
-        let prepared: Vec<Prepared> = self
-            .workload
-            .requests
-            .iter()
-            .map(|request| Prepared::new(self.pools, self.workload, request, 0, cells))
-            .collect();
+        Ok(false)
+    }
+
+    /// Explains why these requests cannot be served together, with a minimal set that cannot.
+    ///
+    /// Where the guest's cells are to be chosen, the report shows the first choice.
+    fn refute(&self, all: &[usize]) -> Result<NoFit, Exhausted> {
+        let mut conflict = all.to_vec();
+        // One round is enough, except with device groups, where less can be harder to serve than more.
+        loop {
+            let before = conflict.len();
+            for request in all.iter().filter(|request| conflict.contains(request)).collect::<Vec<_>>() {
+                let without: Vec<usize> = conflict.iter().copied().filter(|r| r != request).collect();
+                if !self.servable(&without)? {
+                    conflict = without;
+                }
+            }
+            if conflict.len() == before || self.bins.groups.is_empty() {
+                break;
+            }
+        }
+        let cells = self.cells_from.map(|choice| &choice.from[..choice.count]);
+        let prepared: Vec<Prepared> = all.iter().map(|&request| self.prepared(request, 0, cells)).collect();
         let list = &self.pools.list;
         let usable = list
             .iter()
@@ -294,10 +383,6 @@ impl<'a> Solver<'a> {
             prepared.iter().enumerate().map(|(i, p)| p.report(i, list, &counts, EXACT_STEPS)).collect();
         Ok(report::no_fit(&prepared, &self.constraints, conflict, usable, reports))
     }
-}
-
-fn spread_key(workload: &Workload) -> &str {
-    workload.spread_over.as_deref().unwrap_or("address")
 }
 
 /// All ways to choose `count` of these, in the order in which they are given.
@@ -317,10 +402,12 @@ fn combinations(from: &[u32], count: usize) -> Vec<Vec<u32>> {
 /// Picks of one request: bins and counts, in the order in which they are taken.
 type Picks = Vec<(usize, u32)>;
 
+/// A preferred key, and how good each of its values is: whether it has too few devices, and how many it has or lacks.
+type Islands = (usize, BTreeMap<Value, (bool, u64)>);
+
 /// Chooses among the assignments that are possible.
 struct Chooser<'p> {
-    workload: &'p Workload,
-    keys: &'p [String],
+    solver: &'p Solver<'p>,
     problem: &'p Problem<'p>,
 }
 
@@ -335,31 +422,36 @@ impl Chooser<'_> {
             // Once an atom has given a demand all that it can, its other bins cannot give it more: what is left only
             // shrinks.
             let mut drained: BTreeSet<(usize, usize)> = BTreeSet::new();
-            for demand in self.problem.demands_of(request) {
-                while search.state.needs[demand] > 0 {
-                    let best = stable
-                        .iter()
-                        .enumerate()
-                        .filter_map(|(at, &bin)| Some((at, bin, search.atom(bin)?)))
-                        .filter(|&(_, bin, atom)| !drained.contains(&(demand, atom)) && search.limit(demand, bin) > 0)
-                        .min_by_key(|&(at, bin, _)| (self.rank(request, bin, &islands, &picks, &search), at));
-                    // A solvable rest is served to the end.
-                    let Some((_, bin, atom)) = best else { break };
-                    let limit = match self.workload.prefer {
-                        Preference::Spread => 1,
-                        _ => search.limit(demand, bin),
-                    };
-                    let count = search.most(demand, bin, limit)?;
-                    if count < limit {
-                        drained.insert((demand, atom));
-                    }
-                    if count > 0 {
-                        search.take(demand, bin, count);
-                        picks[request].push((bin, count));
-                    }
+            loop {
+                // A bin serves one demand of a request at most: they differ in their provider.
+                let best = stable
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(at, &bin)| {
+                        let atom = search.atom(bin)?;
+                        let open = |d: &usize| search.limit(*d, bin) > 0 && !drained.contains(&(*d, atom));
+                        Some((at, bin, self.problem.demands_of(request).find(open)?, atom))
+                    })
+                    .min_by_key(|&(at, bin, ..)| (self.rank(request, bin, &islands, &picks, &search), at));
+                let Some((_, bin, demand, atom)) = best else { break };
+                let limit = match self.solver.prefer {
+                    Preference::Spread => 1,
+                    _ => search.limit(demand, bin),
+                };
+                let count = search.most(demand, bin, limit)?;
+                if count < limit {
+                    drained.insert((demand, atom));
                 }
-                debug_assert_eq!(search.state.needs[demand], 0, "a solvable rest is served to the end");
+                if count > 0 {
+                    search.take(demand, bin, count);
+                    picks[request].push((bin, count));
+                }
             }
+            let served = |d: usize| search.state.needs[d] == 0;
+            debug_assert!(
+                self.problem.demands_of(request).all(served),
+                "a solvable rest is served to the end"
+            );
         }
         let companions = self.companions(&picks, &search);
         Ok((picks, companions))
@@ -377,10 +469,10 @@ impl Chooser<'_> {
 
     /// For each preferred key how good each value is: those with enough devices come first, the tightest of them best;
     /// then those with too few, the largest best.
-    fn islands(&self, request: usize, search: &Search<'_>) -> Vec<(usize, BTreeMap<Value, (bool, u64)>)> {
+    fn islands(&self, request: usize, search: &Search<'_>) -> Vec<Islands> {
         let count = u64::from(self.problem.prepared[request].count);
         let source = self.problem.prepared[request].request;
-        let keys = source.prefer_same.iter().filter_map(|key| self.keys.iter().position(|other| other == key));
+        let keys = source.prefer_same.iter().filter_map(|key| self.solver.key(key));
         keys.map(|key| {
             let mut free: BTreeMap<Value, u64> = BTreeMap::new();
             for (b, bin) in self.problem.bins.list.iter().enumerate() {
@@ -400,7 +492,7 @@ impl Chooser<'_> {
         &self,
         request: usize,
         bin: usize,
-        islands: &[(usize, BTreeMap<Value, (bool, u64)>)],
+        islands: &[Islands],
         picks: &[Picks],
         search: &Search<'_>,
     ) -> Rank {
@@ -409,7 +501,9 @@ impl Chooser<'_> {
             .iter()
             .map(|(key, ranks)| {
                 let value = bins.list[bin].values[*key];
-                value.and_then(|value| Some((*ranks.get(&value)?, value))).unwrap_or(((true, u64::MAX), Value::MAX))
+                value
+                    .and_then(|value| Some((*ranks.get(&value)?, value)))
+                    .unwrap_or(((true, u64::MAX), Value::MAX))
             })
             .collect();
         let near = match self.problem.prepared[request].nearness(self.problem.pool(bin)) {
@@ -418,23 +512,25 @@ impl Chooser<'_> {
             Nearness::Remote => 2,
         };
         let attributes = self.problem.pool(bin).rank();
-        match self.workload.prefer {
+        match self.solver.prefer {
             // Nova's order has nearness in it already.
             Preference::Stable => Rank { island, ..Rank::default() },
             Preference::Pack => {
                 let card = bins.cards.of_pool[bin];
                 let is_whole = card.is_some_and(|card| {
                     let family = &bins.cards.list[card];
-                    family.virtuals.contains(&bin) && family.physical.iter().any(|&pf| search.state.bins[pf] > 0)
+                    family.virtuals.contains(&bin)
+                        && family.physical.iter().any(|&pf| search.state.bins[pf] > 0)
                 });
                 let left = self.left_on_card(bin, search);
                 Rank { near, island, attributes, aim: (u64::from(is_whole), left) }
             }
             Preference::Spread => {
-                let key = self.keys.iter().position(|key| key == spread_key(self.workload));
+                let key = self.solver.key(&self.solver.spread_key);
                 let value = key.and_then(|key| bins.list[bin].values[key]);
                 let on = |other: &usize| key.is_some_and(|key| bins.list[*other].values[key] == value);
-                let used = picks.iter().flatten().filter(|(b, _)| on(b)).map(|(_, count)| u64::from(*count)).sum();
+                let used =
+                    picks.iter().flatten().filter(|(b, _)| on(b)).map(|(_, count)| u64::from(*count)).sum();
                 let left: u64 =
                     (0..bins.list.len()).filter(on).map(|b| u64::from(search.state.bins[b])).sum();
                 Rank { near, island, attributes, aim: (used, u64::MAX - left) }
@@ -446,7 +542,9 @@ impl Chooser<'_> {
     fn left_on_card(&self, bin: usize, search: &Search<'_>) -> u64 {
         let card = self.problem.pool(bin).attributes.text("address");
         (0..self.problem.bins.list.len())
-            .filter(|&b| b == bin || (card.is_some() && self.problem.pool(b).attributes.text("address") == card))
+            .filter(|&b| {
+                b == bin || (card.is_some() && self.problem.pool(b).attributes.text("address") == card)
+            })
             .map(|b| u64::from(search.state.bins[b]))
             .sum()
     }
@@ -459,9 +557,8 @@ impl Chooser<'_> {
             .enumerate()
             .map(|(r, own)| {
                 let groups: BTreeSet<usize> = own.iter().filter_map(|(b, _)| bins.list[*b].group).collect();
-                let taken_before = |g: &usize| {
-                    picks[..r].iter().flatten().any(|(b, _)| bins.list[*b].group == Some(*g))
-                };
+                let taken_before =
+                    |g: &usize| picks[..r].iter().flatten().any(|(b, _)| bins.list[*b].group == Some(*g));
                 groups
                     .iter()
                     .filter(|g| !taken_before(g))

@@ -16,14 +16,15 @@ use crate::change::{Action, Change, FieldChange};
 use crate::device::{Device, DeviceStatus, DeviceType};
 use crate::error::{Error, ErrorKind, Result};
 use crate::extra_info::ExtraInfo;
-use crate::fit::Fit;
+use crate::fit::{Assignment, Fit};
 use crate::limits;
 use crate::nova::Purpose;
 use crate::numa::NumaTopology;
 use crate::pool::{Group, Pools};
 use crate::pool_set::{PoolKey, PoolSet};
-use crate::request::Workload;
-use crate::solve::bins::Attributes;
+use crate::request::{Request, Strategy, Workload};
+use crate::solve;
+use crate::solve::bins::{Attributes, DEVICE_GROUP};
 use crate::spec::{DeviceSpecs, Explanation};
 
 /// How a tracker works.
@@ -36,6 +37,18 @@ pub struct TrackerOptions {
     pub pool_keys: Vec<String>,
     /// Accept VFs and vDPA devices whose physical function is not listed, as Nova does.
     pub allow_missing_parents: bool,
+    /// Static groups by address, beside those that rules give with the tag `device_group`.
+    pub device_groups: Vec<DeviceGroup>,
+}
+
+/// Devices that are handed out together or not at all, such as a GPU and its audio function.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceGroup {
+    /// The name of the group; its devices get it as the tag `device_group`.
+    pub name: String,
+    /// The devices.
+    pub devices: Vec<PciAddress>,
 }
 
 /// A device as the tracker knows it; also the form in which a caller's database rows are loaded.
@@ -118,6 +131,16 @@ pub struct Retagged {
     pub new: ExtraInfo,
 }
 
+/// What one owner asks for, among several that are claimed together.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Claim {
+    /// Whom the devices are for.
+    pub owner: String,
+    /// What is asked for.
+    pub workload: Workload,
+}
+
 /// Which of an owner's devices to free.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -195,6 +218,10 @@ pub struct Tracker {
     entries: BTreeMap<PciAddress, Entry>,
     /// The VFs and vDPA devices of each physical function.
     children: BTreeMap<PciAddress, BTreeSet<PciAddress>>,
+    /// The assignable devices of each static group.
+    groups: BTreeMap<String, BTreeSet<PciAddress>>,
+    /// The static groups given by address.
+    group_of: BTreeMap<PciAddress, String>,
     /// What each owner holds.
     owners: BTreeMap<String, BTreeSet<PciAddress>>,
     pools: PoolSet,
@@ -230,6 +257,13 @@ struct Facts {
     assignable: Option<Assignable>,
 }
 
+impl Facts {
+    /// The static group that the device belongs to.
+    fn group(&self) -> Option<&str> {
+        self.assignable.as_ref()?.tags.text(DEVICE_GROUP)
+    }
+}
+
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Assignable {
     tags: ExtraInfo,
@@ -244,6 +278,16 @@ struct Hold {
     allocated: bool,
     /// The order of claims.
     claim: u64,
+}
+
+impl Hold {
+    /// What a device is that this hold keeps from being handed out.
+    fn blocks(&self) -> DeviceStatus {
+        match self.allocated {
+            true => DeviceStatus::Unavailable,
+            false => DeviceStatus::Unclaimable,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -284,11 +328,34 @@ impl Tracker {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::LimitExceeded`] when the options name too many pool keys.
+    /// [`ErrorKind::LimitExceeded`] when the options name too many pool keys; [`ErrorKind::InvalidArgument`] when they
+    /// put a device into two groups, or give a group no name.
     pub fn new(specs: DeviceSpecs, options: TrackerOptions) -> Result<Self> {
         limits::check("number of pool keys", options.pool_keys.len(), limits::MAX_ENTRIES / 2)
             .map_err(|e| e.inside("options.pool_keys"))?;
+        let mut group_of = BTreeMap::new();
+        for (g, group) in options.device_groups.iter().enumerate() {
+            let refuse = |message: String, place: String| {
+                Err(Error::new(ErrorKind::InvalidArgument, message)
+                    .with_help("give each group a name, and put each device into one group, once")
+                    .inside(place))
+            };
+            if group.name.is_empty() {
+                return refuse(
+                    "a device group has no name".to_owned(),
+                    format!("options.device_groups[{g}].name"),
+                );
+            }
+            for (d, &address) in group.devices.iter().enumerate() {
+                if group_of.insert(address, group.name.clone()).is_some() {
+                    let place = format!("options.device_groups[{g}].devices[{d}]");
+                    return refuse(format!("device {address} is named twice in the device groups"), place);
+                }
+            }
+        }
         Ok(Tracker {
+            groups: BTreeMap::new(),
+            group_of,
             pools: PoolSet::new(options.numa_topology.clone()),
             options,
             specs,
@@ -330,7 +397,7 @@ impl Tracker {
             let hold = tracker.hold_of(&row, i)?;
             let saved = row_of(&row.device, Some(&row.tags), row.status, hold.as_ref());
             let facts = tracker.facts(row.device, &tracker.specs)?;
-            tracker.link(&facts.device);
+            tracker.link(&facts);
             if let Some(hold) = &hold {
                 tracker.next_claim += 1;
                 tracker.owners.entry(hold.owner.clone()).or_default().insert(address);
@@ -340,7 +407,7 @@ impl Tracker {
         }
         for (&address, &i) in &index {
             let entry = &tracker.entries[&address];
-            if entry.hold.is_some() && tracker.blocker(&entry.facts.device).is_some() {
+            if entry.hold.is_some() && tracker.excluded(&entry.facts.device).is_some() {
                 return Err(Error::new(
                     ErrorKind::InvalidState,
                     format!("device {address} and its physical function, or one of its virtual functions, are both held"),
@@ -401,6 +468,7 @@ impl Tracker {
     /// # Errors
     ///
     /// [`ErrorKind::InvalidSpec`] for a rule that this host contradicts; nothing is replaced then.
+    #[allow(clippy::needless_pass_by_value, reason = "the tracker takes the rules over, as in Tracker::new")]
     pub fn replace_specs(&mut self, specs: DeviceSpecs, dry_run: bool) -> Result<SpecsDiff> {
         let present: Vec<Device> =
             self.entries.values().filter_map(|e| e.reported().map(|facts| facts.device.clone())).collect();
@@ -475,7 +543,8 @@ impl Tracker {
     ///
     /// [`ErrorKind::UnknownDevice`] when the host does not report such a device.
     pub fn explain(&self, address: PciAddress) -> Result<Explanation> {
-        let facts = self.entries.get(&address).and_then(Entry::reported).ok_or_else(|| unknown_device(address))?;
+        let facts =
+            self.entries.get(&address).and_then(Entry::reported).ok_or_else(|| unknown_device(address))?;
         Ok(self.specs.explain(&facts.device))
     }
 
@@ -496,33 +565,114 @@ impl Tracker {
     ///
     /// As [`Tracker::fit`], and [`ErrorKind::InvalidArgument`] for an empty owner; nothing is claimed then.
     pub fn claim(&mut self, owner: &str, workload: &Workload) -> Result<Fit> {
-        if owner.is_empty() {
-            return Err(Error::new(ErrorKind::InvalidArgument, "a claim needs an owner")
-                .with_help("give the id of the workload")
-                .inside("owner"));
-        }
-        limits::check("owner length", owner.len(), limits::MAX_TEXT_BYTES).map_err(|e| e.inside("owner"))?;
+        check_owner(owner)?;
         let fit = self.pools().decide(workload, Purpose::Claim, Some(self))?;
         if let Fit::Fits(assignment) = &fit {
-            for (request, taken) in workload.requests.iter().zip(&assignment.requests) {
-                for &address in taken.devices.iter().chain(&taken.companions) {
-                    let hold = Hold {
-                        owner: owner.to_owned(),
-                        request_id: request.request_id.clone(),
-                        requester_id: request.requester_id.clone(),
-                        allocated: false,
-                        claim: self.next_claim,
-                    };
-                    self.next_claim += 1;
-                    self.hold(address, hold);
-                }
-            }
-            if assignment.requests.iter().any(|taken| !taken.devices.is_empty()) {
-                self.version += 1;
+            self.hold_all(owner, &workload.requests, assignment);
+        }
+        Ok(fit)
+    }
+
+    /// Claims exactly the devices that [`Tracker::fit`] found earlier, if they can still be had.
+    ///
+    /// Whatever happened in between, the answer is either the claim that was announced or a conflict; two schedulers
+    /// that were both told *yes* never both get the last device.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Conflict`] when the assignment no longer holds: fit again. Otherwise as [`Tracker::claim`]. Nothing
+    /// is claimed then.
+    pub fn claim_fit(&mut self, owner: &str, workload: &Workload, assignment: &Assignment) -> Result<()> {
+        check_owner(owner)?;
+        workload.validate().map_err(|e| e.inside("workload"))?;
+        solve::verify(self.pools(), workload, assignment, self).map_err(|fault| {
+            Error::new(ErrorKind::Conflict, format!("the assignment no longer holds: {fault}"))
+                .with_help("fit the workload again")
+                .inside("assignment")
+        })?;
+        self.hold_all(owner, &workload.requests, assignment);
+        Ok(())
+    }
+
+    /// Claims devices for several workloads together: for all of them, or for none.
+    ///
+    /// Under strategy `exact` *no* means that no joint assignment exists. The answer spans the requests of all
+    /// workloads, in order.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tracker::claim`], with the workload's index as place; [`ErrorKind::InvalidRequest`] when there are several
+    /// workloads and one leaves its NUMA cells to be chosen.
+    pub fn claim_all(&mut self, claims: &[Claim]) -> Result<Fit> {
+        for (i, Claim { owner, workload }) in claims.iter().enumerate() {
+            check_owner(owner).map_err(|e| e.inside(format!("claims[{i}]")))?;
+            workload.validate().map_err(|e| e.inside(format!("claims[{i}].workload")))?;
+            if workload.numa_cells_from.is_some() && claims.len() > 1 {
+                return Err(Error::new(
+                    ErrorKind::InvalidRequest,
+                    "cells can be chosen for one workload at a time",
+                )
+                .with_help("give numa_cells, or claim this workload on its own")
+                .inside(format!("claims[{i}].workload.numa_cells_from")));
             }
         }
-        self.check();
+        // One after the other is what usually works, and gives each the devices that it would get alone.
+        let mut attempt = self.clone();
+        let mut all = Assignment::default();
+        let mut failed = None;
+        for Claim { owner, workload } in claims {
+            match attempt.claim(owner, workload)? {
+                Fit::Fits(assignment) => {
+                    all.requests.extend(assignment.requests);
+                    all.numa_cells = assignment.numa_cells;
+                }
+                other => {
+                    failed = Some(other);
+                    break;
+                }
+            }
+        }
+        let Some(failed) = failed else {
+            *self = attempt;
+            return Ok(Fit::Fits(all));
+        };
+        if claims.len() == 1 || claims.iter().any(|claim| claim.workload.strategy == Strategy::Nova) {
+            return Ok(failed);
+        }
+        let workloads: Vec<&Workload> = claims.iter().map(|claim| &claim.workload).collect();
+        let fit = solve::joint(self.pools(), &workloads, Some(self))?;
+        if let Fit::Fits(assignment) = &fit {
+            let mut rest = assignment.requests.as_slice();
+            for Claim { owner, workload } in claims {
+                let (own, others) = rest.split_at(workload.requests.len().min(rest.len()));
+                rest = others;
+                self.hold_all(
+                    owner,
+                    &workload.requests,
+                    &Assignment { requests: own.to_vec(), numa_cells: None },
+                );
+            }
+        }
         Ok(fit)
+    }
+
+    /// Holds all devices of an assignment.
+    fn hold_all(&mut self, owner: &str, requests: &[Request], assignment: &Assignment) {
+        for (request, taken) in requests.iter().zip(&assignment.requests) {
+            for &address in taken.devices.iter().chain(&taken.companions) {
+                let hold = Hold {
+                    owner: owner.to_owned(),
+                    request_id: request.request_id.clone(),
+                    requester_id: request.requester_id.clone(),
+                    allocated: false,
+                    claim: self.next_claim,
+                };
+                self.next_claim += 1;
+                self.hold(address, hold);
+            }
+        }
+        self.version += u64::from(assignment.requests.iter().any(|taken| !taken.devices.is_empty()));
+        self.check();
     }
 
     /// Turns the owner's claims into allocations and returns the devices, ordered by address.
@@ -573,7 +723,11 @@ impl Tracker {
         if hold.owner != owner {
             return Err(Error::new(
                 ErrorKind::WrongOwner,
-                format!("device {address} is held for {:?}, not for {:?}", hold.owner, crate::address::clip(owner)),
+                format!(
+                    "device {address} is held for {:?}, not for {:?}",
+                    hold.owner,
+                    crate::address::clip(owner)
+                ),
             )
             .inside("owner"));
         }
@@ -657,7 +811,8 @@ impl Tracker {
     /// The same changes come again until [`Tracker::written`] notes that they were written.
     #[must_use]
     pub fn changes(&self) -> Vec<Change> {
-        let mut changes: Vec<Change> = self.dirty.iter().filter_map(|&address| self.change(address)).collect();
+        let mut changes: Vec<Change> =
+            self.dirty.iter().filter_map(|&address| self.change(address)).collect();
         let deleted = |&address| Change { address, action: Action::Delete, fields: BTreeMap::new() };
         changes.extend(self.deleted.keys().map(deleted));
         changes.sort_by_key(|change| change.address);
@@ -728,31 +883,40 @@ impl Tracker {
         self.entries.get(&address)?.hold.as_ref()
     }
 
-    /// What blocks a device that is not held itself: whether a relative that excludes it is held, and is allocated.
-    fn blocker(&self, device: &Device) -> Option<DeviceStatus> {
-        let status = |hold: &Hold| match hold.allocated {
-            true => DeviceStatus::Unavailable,
-            false => DeviceStatus::Unclaimable,
-        };
+    /// Whether a relative that excludes a device is held, and what that makes of the device.
+    fn excluded(&self, device: &Device) -> Option<DeviceStatus> {
         match device.physical_function() {
             // A parent that is no PF excludes nothing; such a tree is accepted with `allow_missing_parents` only.
             Some(parent) => {
-                let parent = self.entries.get(&parent).filter(|e| e.facts.device.dev_type == DeviceType::Pf)?;
-                parent.hold.as_ref().map(status)
+                let parent =
+                    self.entries.get(&parent).filter(|e| e.facts.device.dev_type == DeviceType::Pf)?;
+                parent.hold.as_ref().map(Hold::blocks)
             }
             None if device.dev_type == DeviceType::Pf => {
                 let children = self.children.get(&device.address)?;
-                children.iter().filter_map(|&child| self.held(child)).map(status).max()
+                children.iter().filter_map(|&child| self.held(child)).map(Hold::blocks).max()
             }
             None => None,
         }
+    }
+
+    /// What keeps a device that is not held itself from being handed out: a relative, or another device of its group.
+    fn blocker(&self, facts: &Facts) -> Option<DeviceStatus> {
+        let own = self.excluded(&facts.device);
+        let Some(members) = facts.group().and_then(|group| self.groups.get(group)) else { return own };
+        let others = members.iter().filter(|&&member| member != facts.device.address);
+        let blocks = |member: &PciAddress| {
+            let entry = self.entries.get(member)?;
+            entry.hold.as_ref().map(Hold::blocks).max(self.excluded(&entry.facts.device))
+        };
+        others.filter_map(blocks).max().max(own)
     }
 
     fn status(&self, entry: &Entry) -> DeviceStatus {
         match &entry.hold {
             Some(hold) if hold.allocated => DeviceStatus::Allocated,
             Some(_) => DeviceStatus::Claimed,
-            None => self.blocker(&entry.facts.device).unwrap_or_default(),
+            None => self.blocker(&entry.facts).unwrap_or_default(),
         }
     }
 
@@ -785,35 +949,62 @@ impl Tracker {
         }
     }
 
+    /// The other devices of the groups that these devices belong to.
+    fn group_members(&self, devices: &[PciAddress]) -> BTreeSet<PciAddress> {
+        if self.groups.is_empty() {
+            return BTreeSet::new();
+        }
+        let groups = devices.iter().filter_map(|address| self.entries.get(address)?.facts.group());
+        groups.filter_map(|group| self.groups.get(group)).flatten().copied().collect()
+    }
+
     fn touch_with_relatives(&mut self, address: PciAddress) {
+        let mut around = vec![address];
         if let Some(entry) = self.entries.get(&address) {
-            let relatives = self.relatives(&entry.facts.device);
-            self.dirty.extend(relatives);
+            around.extend(self.relatives(&entry.facts.device));
         }
-        self.dirty.insert(address);
+        let members = self.group_members(&around);
+        self.dirty.extend(around);
+        self.dirty.extend(members);
     }
 
-    fn link(&mut self, device: &Device) {
-        if let Some(parent) = device.physical_function() {
-            self.children.entry(parent).or_default().insert(device.address);
+    /// Puts relatives of a device, and the groups of all of them, where they belong after the device was held or freed.
+    fn refresh_around(&mut self, address: PciAddress, relatives: &[PciAddress]) {
+        for &relative in relatives {
+            self.refresh(relative);
         }
-    }
-
-    fn unlink(&mut self, device: &Device) {
-        let Some(parent) = device.physical_function() else { return };
-        if let Some(children) = self.children.get_mut(&parent) {
-            children.remove(&device.address);
-            if children.is_empty() {
-                self.children.remove(&parent);
+        let around: Vec<PciAddress> = relatives.iter().copied().chain([address]).collect();
+        for member in self.group_members(&around) {
+            if member != address {
+                self.refresh(member);
             }
+        }
+    }
+
+    fn link(&mut self, facts: &Facts) {
+        if let Some(parent) = facts.device.physical_function() {
+            self.children.entry(parent).or_default().insert(facts.device.address);
+        }
+        if let Some(group) = facts.group() {
+            self.groups.entry(group.to_owned()).or_default().insert(facts.device.address);
+        }
+    }
+
+    fn unlink(&mut self, facts: &Facts) {
+        if let Some(parent) = facts.device.physical_function() {
+            remove_from(&mut self.children, &parent, facts.device.address);
+        }
+        if let Some(group) = facts.group() {
+            remove_from(&mut self.groups, group, facts.device.address);
         }
     }
 
     /// Puts a device into the pool where it belongs now, or takes it out.
     fn refresh(&mut self, address: PciAddress) {
         let Some(entry) = self.entries.get(&address) else { return };
-        let free = entry.hold.is_none() && self.blocker(&entry.facts.device).is_none();
-        let belongs = entry.facts.assignable.as_ref().filter(|_| free).map(|assignable| assignable.key.clone());
+        let free = entry.hold.is_none() && self.blocker(&entry.facts).is_none();
+        let belongs =
+            entry.facts.assignable.as_ref().filter(|_| free).map(|assignable| assignable.key.clone());
         if belongs == entry.pooled {
             return;
         }
@@ -836,9 +1027,8 @@ impl Tracker {
         if let Some(key) = entry.pooled.take() {
             self.pools.hand_out(&key, address);
         }
-        for relative in self.relatives(&self.entries[&address].facts.device) {
-            self.refresh(relative);
-        }
+        let relatives = self.relatives(&self.entries[&address].facts.device);
+        self.refresh_around(address, &relatives);
         self.touch_with_relatives(address);
     }
 
@@ -848,18 +1038,11 @@ impl Tracker {
             let Some(entry) = self.entries.get_mut(&address) else { continue };
             let Some(hold) = entry.hold.take() else { continue };
             let next = std::mem::replace(&mut entry.next, Next::Same);
-            if let Some(held) = self.owners.get_mut(&hold.owner) {
-                held.remove(&address);
-                if held.is_empty() {
-                    self.owners.remove(&hold.owner);
-                }
-            }
+            remove_from(&mut self.owners, hold.owner.as_str(), address);
             self.touch_with_relatives(address);
             // The relatives come back before the device itself does, as in Nova.
             let relatives = self.relatives(&self.entries[&address].facts.device);
-            for relative in relatives {
-                self.refresh(relative);
-            }
+            self.refresh_around(address, &relatives);
             match next {
                 Next::Same => self.refresh(address),
                 Next::Change(facts) => self.set_facts(address, *facts),
@@ -872,71 +1055,77 @@ impl Tracker {
         freed
     }
 
-    /// Gives a device that is not held other facts, and puts it and its relatives where they belong.
+    /// Gives a device that is not held other facts, and puts it and what it has to do with where they belong.
     fn set_facts(&mut self, address: PciAddress, facts: Facts) {
         let Some(entry) = self.entries.get_mut(&address) else { return };
         let old = std::mem::replace(&mut entry.facts, facts);
-        let device = entry.facts.device.clone();
+        let facts = entry.facts.clone();
+        // What the device had to do with before may have to move as well, and what it has to do with now.
+        let mut around = self.relatives(&old.device);
+        around.extend(old.group().and_then(|group| self.groups.get(group)).into_iter().flatten());
+        self.unlink(&old);
+        self.link(&facts);
+        around.extend(self.relatives(&facts.device));
+        around.retain(|&other| other != address);
+        self.dirty.extend(&around);
         self.touch_with_relatives(address);
-        if (old.device.dev_type, old.device.parent_addr) != (device.dev_type, device.parent_addr) {
-            let before = self.relatives(&old.device);
-            self.unlink(&old.device);
-            self.link(&device);
-            for relative in before.into_iter().chain(self.relatives(&device)) {
-                self.refresh(relative);
-                self.dirty.insert(relative);
-            }
-        }
+        self.refresh_around(address, &around);
         self.refresh(address);
     }
 
     /// Forgets a device that is not held; its row is deleted with the next changes.
     fn drop_entry(&mut self, address: PciAddress) {
+        self.touch_with_relatives(address);
         let Some(entry) = self.entries.remove(&address) else { return };
         if let Some(key) = &entry.pooled {
             self.pools.remove(key, address);
         }
-        self.unlink(&entry.facts.device);
+        let mut around = self.relatives(&entry.facts.device);
+        around.extend(entry.facts.group().and_then(|group| self.groups.get(group)).into_iter().flatten());
+        self.unlink(&entry.facts);
         self.dirty.remove(&address);
         if let Some(saved) = entry.saved {
             self.deleted.insert(address, saved);
         }
+        self.refresh_around(address, &around);
     }
 
     /// Takes a device that was not known.
     fn add_entry(&mut self, facts: Facts) {
         let address = facts.device.address;
-        self.link(&facts.device);
+        self.link(&facts);
         // A row that waits to be deleted is taken up again.
         let saved = self.deleted.remove(&address);
         let relatives = self.relatives(&facts.device);
         self.entries.insert(address, Entry { saved, ..Entry::free(facts) });
         self.refresh(address);
         // A PF that comes back while one of its VFs is held is blocked from the start, and the other way round.
-        for relative in relatives {
-            self.refresh(relative);
-        }
+        self.refresh_around(address, &relatives);
         self.touch_with_relatives(address);
     }
 
     fn facts(&self, device: Device, specs: &DeviceSpecs) -> Result<Facts> {
         let assignable = match specs.matching(&device) {
             None => None,
-            Some((_, tags)) => Some(Assignable {
-                key: PoolKey::new(&device, tags, &self.options.pool_keys)
-                    .map_err(|e| e.inside(format!("device {}", device.address)))?,
-                tags: tags.clone(),
-            }),
+            Some((_, tags)) => {
+                let place = |e: Error| e.inside(format!("device {}", device.address));
+                let mut tags = tags.clone();
+                if let Some(group) = self.group_of.get(&device.address) {
+                    tags.insert(DEVICE_GROUP, Some(group.clone())).map_err(place)?;
+                }
+                let key = PoolKey::new(&device, &tags, &self.options.pool_keys).map_err(place)?;
+                Some(Assignable { tags, key })
+            }
         };
         Ok(Facts { device, assignable })
     }
 
     /// Checks the invariants in debug builds: one owner per device, PF and VFs exclude each other, pools and index agree.
     fn check(&self) {
-        if cfg!(debug_assertions) {
-            if let Err(broken) = self.invariants() {
-                unreachable!("the tracker contradicts itself: {broken}");
-            }
+        if cfg!(debug_assertions)
+            && let Err(broken) = self.invariants()
+        {
+            unreachable!("the tracker contradicts itself: {broken}");
         }
     }
 
@@ -944,8 +1133,8 @@ impl Tracker {
         let mut pooled = 0;
         for (address, entry) in &self.entries {
             let device = &entry.facts.device;
-            let blocked = self.blocker(device).is_some();
-            if entry.hold.is_some() && blocked {
+            let blocked = self.blocker(&entry.facts).is_some();
+            if entry.hold.is_some() && self.excluded(device).is_some() {
                 return Err(format!("{address} is held beside its PF or VF"));
             }
             let belongs = entry.facts.assignable.as_ref().filter(|_| entry.hold.is_none() && !blocked);
@@ -958,9 +1147,10 @@ impl Tracker {
                     return Err(format!("{address} is missing from its pool"));
                 }
             }
-            let owned = entry.hold.as_ref().is_some_and(|hold| {
-                self.owners.get(&hold.owner).is_some_and(|held| held.contains(address))
-            });
+            let owned = entry
+                .hold
+                .as_ref()
+                .is_some_and(|hold| self.owners.get(&hold.owner).is_some_and(|held| held.contains(address)));
             if owned != entry.hold.is_some() {
                 return Err(format!("{address} is missing from its owner"));
             }
@@ -1030,11 +1220,34 @@ fn status_text(status: DeviceStatus) -> &'static str {
     }
 }
 
+/// Removes an element from a set in a map, and the set with it when it was the last.
+fn remove_from<K, Q>(sets: &mut BTreeMap<K, BTreeSet<PciAddress>>, key: &Q, address: PciAddress)
+where
+    K: std::borrow::Borrow<Q> + Ord,
+    Q: Ord + ?Sized,
+{
+    if let Some(set) = sets.get_mut(key) {
+        set.remove(&address);
+        if set.is_empty() {
+            sets.remove(key);
+        }
+    }
+}
+
 fn differences(old: &Row, new: &Row) -> BTreeMap<String, FieldChange> {
     let changed = |field: &&String| old.get(*field) != new.get(*field);
     let fields: BTreeSet<&String> = old.keys().chain(new.keys()).filter(changed).collect();
     let change = |field: &String| FieldChange { old: old.get(field).cloned(), new: new.get(field).cloned() };
     fields.into_iter().map(|field| (field.clone(), change(field))).collect()
+}
+
+fn check_owner(owner: &str) -> Result<()> {
+    if owner.is_empty() {
+        return Err(Error::new(ErrorKind::InvalidArgument, "a claim needs an owner")
+            .with_help("give the id of the workload")
+            .inside("owner"));
+    }
+    limits::check("owner length", owner.len(), limits::MAX_TEXT_BYTES).map_err(|e| e.inside("owner"))
 }
 
 fn unknown_device(address: PciAddress) -> Error {
@@ -1044,5 +1257,6 @@ fn unknown_device(address: PciAddress) -> Error {
 }
 
 fn unknown_owner(owner: &str) -> Error {
-    Error::new(ErrorKind::UnknownOwner, format!("{:?} holds no device", crate::address::clip(owner))).inside("owner")
+    Error::new(ErrorKind::UnknownOwner, format!("{:?} holds no device", crate::address::clip(owner)))
+        .inside("owner")
 }

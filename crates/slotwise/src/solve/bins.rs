@@ -78,7 +78,9 @@ impl Bins {
                             bin.devices.push(device);
                             bin.count += 1;
                         }
-                        None => list.push(Bin { pool: p, count: 1, values, devices: vec![device], group: None }),
+                        None => {
+                            list.push(Bin { pool: p, count: 1, values, devices: vec![device], group: None });
+                        }
                     }
                 }
             }
@@ -93,7 +95,14 @@ impl Bins {
             }
         }
         let of_bin: Vec<&Pool> = list.iter().map(|bin| &pools.as_slice()[bin.pool]).collect();
-        Bins { cards: Families::of(&of_bin), list, groups }
+        let cards = Families::of(&of_bin);
+        // A group with a PF and one of its own VFs can never be handed out as a whole.
+        for bins in &groups {
+            if bins.iter().any(|&bin| cards.excluded_by(bin).iter().any(|other| bins.contains(other))) {
+                bins.iter().for_each(|&bin| list[bin].count = 0);
+            }
+        }
+        Bins { cards, list, groups }
     }
 }
 

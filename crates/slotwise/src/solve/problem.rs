@@ -49,7 +49,8 @@ impl<'a> Problem<'a> {
         constraints: &[Constraint],
         prepared: Vec<Prepared<'a>>,
     ) -> Self {
-        let demands: Vec<Demand> = (0..prepared.len()).flat_map(|request| demands(&prepared[request], request)).collect();
+        let demands: Vec<Demand> =
+            (0..prepared.len()).flat_map(|request| demands(&prepared[request], request)).collect();
         let scopes: Vec<Scope> = constraints
             .iter()
             .filter_map(|constraint| {

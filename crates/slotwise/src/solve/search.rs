@@ -62,7 +62,9 @@ pub(super) struct State {
     /// For each constraint of difference the values used.
     used: Vec<BTreeSet<Value>>,
     /// Which static groups are taken.
-    pub(super) taken: Vec<bool>,
+    taken: Vec<bool>,
+    /// Whether a group that is taken has lost a member.
+    broken: bool,
 }
 
 /// Decisions on what the flow cannot express.
@@ -73,6 +75,9 @@ struct Decisions {
     group: Vec<Option<bool>>,
     forbidden: BTreeSet<(usize, usize)>,
 }
+
+/// For a constraint of difference, the values that each demand may use.
+type Guide = (usize, BTreeSet<(usize, Value)>);
 
 enum Relaxed {
     Impossible,
@@ -142,6 +147,7 @@ impl<'p> Search<'p> {
             same: vec![None; problem.scopes.len()],
             used: vec![BTreeSet::new(); problem.scopes.len()],
             taken: vec![false; bins.groups.len()],
+            broken: false,
         };
         Search { problem, bins, atoms, atom_of, cards, groups, budget, state }
     }
@@ -153,8 +159,11 @@ impl<'p> Search<'p> {
 
     /// How many devices of a bin a demand may take now.
     pub(super) fn limit(&self, demand: usize, bin: usize) -> u32 {
-        let Some(atom) = self.atom_of[bin].filter(|_| self.problem.serves[bin].contains(&demand)) else { return 0 };
-        let possible = self.capacity(demand, atom).min(self.state.needs[demand]).min(u64::from(self.state.bins[bin]));
+        let Some(atom) = self.atom_of[bin].filter(|_| self.problem.serves[bin].contains(&demand)) else {
+            return 0;
+        };
+        let possible =
+            self.capacity(demand, atom).min(self.state.needs[demand]).min(u64::from(self.state.bins[bin]));
         u32::try_from(possible).unwrap_or(u32::MAX)
     }
 
@@ -174,13 +183,13 @@ impl<'p> Search<'p> {
                 }
             }
         }
-        if let Some(group) = self.bins.list[bin].group {
-            if !std::mem::replace(&mut self.state.taken[group], true) {
-                // Members that nobody asks for come along, and exclude what they exclude.
-                for &member in &self.bins.groups[group] {
-                    if self.problem.serves[member].is_empty() && self.state.bins[member] > 0 {
-                        self.exclude(member);
-                    }
+        if let Some(group) = self.bins.list[bin].group
+            && !std::mem::replace(&mut self.state.taken[group], true)
+        {
+            // Members that nobody asks for come along, and exclude what they exclude.
+            for &member in &self.bins.groups[group] {
+                if self.problem.serves[member].is_empty() && self.state.bins[member] > 0 {
+                    self.exclude(member);
                 }
             }
         }
@@ -188,7 +197,17 @@ impl<'p> Search<'p> {
 
     fn exclude(&mut self, bin: usize) {
         for &other in self.bins.cards.excluded_by(bin) {
-            self.withdraw(other, self.state.bins[other]);
+            let lost = self.state.bins[other];
+            self.withdraw(other, lost);
+            let Some(group) = self.bins.list[other].group.filter(|_| lost > 0) else { continue };
+            if self.state.taken[group] {
+                self.state.broken = true;
+                continue;
+            }
+            // A group that has lost a member is not handed out.
+            for &member in &self.bins.groups[group] {
+                self.withdraw(member, self.state.bins[member]);
+            }
         }
     }
 
@@ -223,6 +242,9 @@ impl<'p> Search<'p> {
     /// Whether what is left can serve all that is needed.
     pub(super) fn solvable(&self) -> Result<bool, Exhausted> {
         let state = &self.state;
+        if state.broken {
+            return Ok(false);
+        }
         let mut open = vec![Decisions {
             same: state.same.clone(),
             side: vec![None; self.cards.len()],
@@ -264,7 +286,9 @@ impl<'p> Search<'p> {
     fn relax(&self, mut decisions: Decisions) -> Relaxed {
         // A group that is taken settles the use of the cards that its members are on.
         for (group, atoms) in self.groups.iter().enumerate() {
-            for &atom in atoms.iter().filter(|&&a| decisions.group[group] == Some(true) && self.state.left[a] > 0) {
+            for &atom in
+                atoms.iter().filter(|&&a| decisions.group[group] == Some(true) && self.state.left[a] > 0)
+            {
                 if let Some((card, side)) = self.atoms[atom].card {
                     if decisions.side[card].is_some_and(|decided| decided != side) {
                         return Relaxed::Impossible;
@@ -276,7 +300,8 @@ impl<'p> Search<'p> {
         let mut edges = Vec::new();
         for (a, atom) in self.atoms.iter().enumerate() {
             let group_out = atom.group.is_some_and(|group| decisions.group[group] == Some(false));
-            let card_out = atom.card.is_some_and(|(card, side)| decisions.side[card].is_some_and(|d| d != side));
+            let card_out =
+                atom.card.is_some_and(|(card, side)| decisions.side[card].is_some_and(|d| d != side));
             if self.state.left[a] == 0 || group_out || card_out {
                 continue;
             }
@@ -287,7 +312,8 @@ impl<'p> Search<'p> {
                         || decisions.same[s].is_none_or(|same| atom.values[s] == Some(same))
                 });
                 let capacity = self.capacity(d, a);
-                if capacity > 0 && agrees && self.state.needs[d] > 0 && !decisions.forbidden.contains(&(d, a)) {
+                if capacity > 0 && agrees && self.state.needs[d] > 0 && !decisions.forbidden.contains(&(d, a))
+                {
                     edges.push((d, a, capacity));
                 }
             }
@@ -307,10 +333,10 @@ impl<'p> Search<'p> {
                 })
             };
             let narrow: Vec<_> = edges.iter().copied().filter(|&(d, a, _)| guided(d, a)).collect();
-            if let Some(flow) = self.flow(&narrow, &decisions) {
-                if self.branches(&flow, &narrow, &decisions).is_empty() {
-                    return Relaxed::Solution;
-                }
+            if let Some(flow) = self.flow(&narrow, &decisions)
+                && self.branches(&flow, &narrow, &decisions).is_empty()
+            {
+                return Relaxed::Solution;
             }
         }
         Relaxed::Branches(branches)
@@ -333,7 +359,7 @@ impl<'p> Search<'p> {
 
     /// For each constraint of difference a way to give each demand as many values of its own as it needs; `None` if for
     /// one of them there is none.
-    fn distribute(&self, edges: &[(usize, usize, u64)]) -> Option<Vec<(usize, BTreeSet<(usize, Value)>)>> {
+    fn distribute(&self, edges: &[(usize, usize, u64)]) -> Option<Vec<Guide>> {
         let mut guides = Vec::new();
         for (s, scope) in self.problem.scopes.iter().enumerate() {
             if scope.relation != Relation::Distinct {
@@ -346,7 +372,8 @@ impl<'p> Search<'p> {
                 .collect();
             let values: BTreeSet<Value> = covered.iter().map(|&(_, value)| value).collect();
             let values: Vec<Value> = values.into_iter().collect();
-            let needs = (0..self.state.needs.len()).map(|d| if scope.covers(d) { self.state.needs[d] } else { 0 });
+            let needs =
+                (0..self.state.needs.len()).map(|d| if scope.covers(d) { self.state.needs[d] } else { 0 });
             let mut network = Network::new(needs.collect(), vec![1; values.len()]);
             for (d, value) in covered {
                 if let Ok(at) = values.binary_search(&value) {
@@ -387,7 +414,10 @@ impl<'p> Search<'p> {
         decisions: &Decisions,
     ) -> Option<Vec<Decisions>> {
         let values = |s: usize, pairs: &mut dyn Iterator<Item = (usize, usize)>| -> BTreeSet<Value> {
-            pairs.filter(|&(d, _)| self.problem.scopes[s].covers(d)).filter_map(|(_, a)| self.atoms[a].values[s]).collect()
+            pairs
+                .filter(|&(d, _)| self.problem.scopes[s].covers(d))
+                .filter_map(|(_, a)| self.atoms[a].values[s])
+                .collect()
         };
         let scope = (0..self.problem.scopes.len()).find(|&s| {
             self.problem.scopes[s].relation == Relation::Same
@@ -411,12 +441,10 @@ impl<'p> Search<'p> {
     fn branch_group(&self, used: &[u64], decisions: &Decisions) -> Option<Vec<Decisions>> {
         let partly = |group: &usize| {
             let atoms = || self.groups[*group].iter().copied().filter(|&a| self.state.left[a] > 0);
+            // A member on a card settles the use of that card, which is decided with the group.
             let whole = atoms().all(|a| {
                 let complete = self.atoms[a].serves.is_empty() || used[a] == self.state.left[a];
-                let card_free = self.atoms[a].card.is_none_or(|(card, side)| {
-                    self.cards[card][1 - side as usize].iter().all(|&other| used[other] == 0)
-                });
-                complete && card_free
+                complete && self.atoms[a].card.is_none()
             });
             decisions.group[*group].is_none() && atoms().any(|a| used[a] > 0) && !whole
         };

@@ -27,12 +27,15 @@ impl Tracker {
         let mut new = Vec::new();
         let devices: Vec<Device> = match reported {
             Some(devices) => {
-                let listed: std::collections::BTreeSet<PciAddress> = devices.iter().map(|d| d.address).collect();
+                let listed: std::collections::BTreeSet<PciAddress> =
+                    devices.iter().map(|d| d.address).collect();
                 let vanished = self.entries.keys().filter(|address| !listed.contains(address));
                 known.extend(vanished.map(|&address| (address, None)));
                 devices
             }
-            None => self.entries.values().filter_map(Entry::reported).map(|facts| facts.device.clone()).collect(),
+            None => {
+                self.entries.values().filter_map(Entry::reported).map(|facts| facts.device.clone()).collect()
+            }
         };
         for device in devices {
             let address = device.address;
@@ -68,9 +71,7 @@ impl Tracker {
             let was = entry.facts.assignable.is_some();
             match facts {
                 None => {
-                    let relatives = self.relatives(&self.entries[&address].facts.device);
                     self.drop_entry(address);
-                    self.dirty.extend(relatives.iter().filter(|a| self.entries.contains_key(a)));
                     if was {
                         report.removed.push(address);
                     }
@@ -160,7 +161,8 @@ fn is_settled(entry: &Entry, device: &Device) -> bool {
 
 /// Checks what a host lists: no device twice, every parent listed and able to be one, no cycle.
 pub(super) fn check_host(devices: &[Device], allow_missing_parents: bool) -> Result<()> {
-    limits::check("number of devices", devices.len(), limits::MAX_DEVICES).map_err(|e| e.inside("devices"))?;
+    limits::check("number of devices", devices.len(), limits::MAX_DEVICES)
+        .map_err(|e| e.inside("devices"))?;
     let mut index = BTreeMap::new();
     for (i, device) in devices.iter().enumerate() {
         device.validate().map_err(|e| e.inside(format!("devices[{i}]")))?;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Assignable, Entry, Facts, Hold, Next, Row, Tracker, TrackerOptions};
+use super::{Assignable, DeviceGroup, Entry, Facts, Hold, Next, Row, Tracker, TrackerOptions};
 use crate::address::PciAddress;
 use crate::device::{Device, DeviceType};
 use crate::error::{Error, ErrorKind, Result};
@@ -39,6 +39,7 @@ struct Stored {
     numa_cells: Option<Vec<(u32, Option<u32>)>>,
     pool_keys: Vec<String>,
     allow_missing_parents: bool,
+    device_groups: Vec<(String, Vec<PciAddress>)>,
     rules: Vec<String>,
     pins: Vec<Option<PciAddress>>,
     report_in_placement: bool,
@@ -136,8 +137,9 @@ impl Tracker {
     /// [`ErrorKind::UnsupportedVersion`], or [`ErrorKind::InvalidSnapshot`] when the bytes are truncated, altered, or
     /// describe a state that contradicts itself.
     pub fn from_snapshot(bytes: &[u8]) -> Result<Self> {
-        let (header, payload) =
-            bytes.split_at_checked(HEADER).ok_or_else(|| invalid("the snapshot is shorter than its header"))?;
+        let (header, payload) = bytes
+            .split_at_checked(HEADER)
+            .ok_or_else(|| invalid("the snapshot is shorter than its header"))?;
         if !header.starts_with(MAGIC) {
             return Err(invalid("the bytes do not begin as a snapshot does"));
         }
@@ -145,7 +147,11 @@ impl Tracker {
         if version != VERSION || header[10] != CODEC_BINCODE_LEGACY || header[11] != 0 {
             return Err(Error::new(
                 ErrorKind::UnsupportedVersion,
-                format!("snapshot version {version} with codec {} is not read by slotwise {}", header[10], crate::VERSION),
+                format!(
+                    "snapshot version {version} with codec {} is not read by slotwise {}",
+                    header[10],
+                    crate::VERSION
+                ),
             )
             .with_help("read it with the version of slotwise that wrote it, and hand it over as JSON"));
         }
@@ -153,7 +159,9 @@ impl Tracker {
         if length != payload.len() as u64 {
             return Err(invalid(&format!("the header says {length} bytes, but {} follow", payload.len())));
         }
-        if u32::from_le_bytes(header[20..24].try_into().unwrap_or_default()) != checksum(&header[..20], payload) {
+        if u32::from_le_bytes(header[20..24].try_into().unwrap_or_default())
+            != checksum(&header[..20], payload)
+        {
             return Err(invalid("the checksum does not match the content"));
         }
         let config = bincode::config::legacy().with_limit::<MAX_PAYLOAD>();
@@ -198,6 +206,12 @@ impl Tracker {
             numa_cells: self.options.numa_topology.as_ref().map(cells),
             pool_keys: self.options.pool_keys.clone(),
             allow_missing_parents: self.options.allow_missing_parents,
+            device_groups: self
+                .options
+                .device_groups
+                .iter()
+                .map(|group| (group.name.clone(), group.devices.clone()))
+                .collect(),
             rules: self.specs.list().iter().map(serde_json::Value::to_string).collect(),
             pins: self.specs.pins(),
             report_in_placement: self.specs.report_in_placement(),
@@ -257,6 +271,11 @@ impl Tracker {
             numa_topology,
             pool_keys: stored.pool_keys,
             allow_missing_parents: stored.allow_missing_parents,
+            device_groups: stored
+                .device_groups
+                .into_iter()
+                .map(|(name, devices)| DeviceGroup { name, devices })
+                .collect(),
         };
         let specs = DeviceSpecs::parse(&stored.rules, stored.report_in_placement)?.with_pins(stored.pins)?;
         let mut tracker = Tracker::new(specs, options)?;
@@ -298,7 +317,7 @@ impl Tracker {
             if stored.dirty {
                 tracker.dirty.insert(address);
             }
-            tracker.link(&facts.device);
+            tracker.link(&facts);
             if tracker.entries.insert(address, Entry { facts, hold, next, pooled: None, saved }).is_some() {
                 return Err(invalid(&format!("device {address} is stored twice")));
             }
@@ -355,7 +374,8 @@ impl Tracker {
         for pool in &list {
             for address in &pool.devices {
                 let entry = self.entries.get_mut(address);
-                let entry = entry.ok_or_else(|| invalid(&format!("the pooled device {address} is not stored")))?;
+                let entry =
+                    entry.ok_or_else(|| invalid(&format!("the pooled device {address} is not stored")))?;
                 let key = entry.facts.assignable.as_ref().map(|assignable| assignable.key.clone());
                 if entry.pooled.is_some() || key.is_none() {
                     return Err(invalid(&format!("device {address} is in a pool where it cannot be")));
@@ -412,5 +432,6 @@ fn stored_facts(facts: &Facts) -> StoredFacts {
 }
 
 fn invalid(message: &str) -> Error {
-    Error::new(ErrorKind::InvalidSnapshot, message).with_help("hand over the bytes as they were written, or sync anew")
+    Error::new(ErrorKind::InvalidSnapshot, message)
+        .with_help("hand over the bytes as they were written, or sync anew")
 }
