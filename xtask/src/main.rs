@@ -6,6 +6,7 @@ mod conformance;
 mod counts;
 mod demo;
 mod examples;
+mod oracle;
 mod python;
 mod sh;
 mod test;
@@ -73,6 +74,12 @@ const COMMANDS: &[Command] = &[
         arguments: "--prefix DIR [--libdir DIR]",
         about: "install headers, libslotwise (shared and static) and slotwise.pc",
         run: c::install,
+    },
+    Command {
+        name: "oracle",
+        arguments: "[hardest] [CASES [SEED]]",
+        about: "a million random instances against the brute-force oracle, or the search for the hardest",
+        run: oracle::run,
     },
     Command { name: "bench", arguments: "[FILTER]", about: "run the criterion benches", run: bench::run },
     Command {

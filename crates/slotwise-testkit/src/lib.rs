@@ -5,6 +5,7 @@
 //! - [`ops`] is the one table of the operations that the doors know and of their arguments.
 //! - [`conformance`] replays the cases in `tests/conformance` through any number of doors.
 //! - [`oracle`] decides small hosts by trying every assignment; [`generate`] makes random ones from a seed.
+//! - [`joint`] compares constrained instances, and the choice among assignments, with the oracle.
 //! - [`model`] runs random operations on a tracker beside a naive model of it.
 //!
 //! This crate is for tests and developer commands only; nothing that ships depends on it.
@@ -12,6 +13,7 @@
 pub mod conformance;
 mod door;
 pub mod generate;
+pub mod joint;
 pub mod model;
 pub mod ops;
 pub mod oracle;
