@@ -1,0 +1,223 @@
+"""The scheduler's filter and weigher; ``slotwise.nova`` hands them out.
+
+There is no fitting here: pools and requests are converted, handed to the engine, and its answers are applied to the
+scheduler's host states.
+"""
+
+# Nova has no types, and need not be there when these are checked.
+# mypy: allow-subclassing-any, no-warn-unused-ignores
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any
+
+import nova.conf  # type: ignore
+from nova.scheduler import filters, utils, weights  # type: ignore
+from nova.scheduler.weights import pci as nova_weigher  # type: ignore
+from oslo_config import cfg  # type: ignore
+from oslo_log import log as logging  # type: ignore
+
+from slotwise import Fit, Pools, SlotwiseError, Workload, filter_hosts
+
+__all__ = ["PCIWeigher", "PciPassthroughFilter", "all_weighers"]
+
+LOG = logging.getLogger(__name__)
+CONF = nova.conf.CONF
+CONF.register_opts(
+    [
+        cfg.StrOpt(
+            "strategy",
+            default="exact",
+            choices=["exact", "nova"],
+            help="How slotwise finds an answer: 'exact' looks at all requests of an instance together; 'nova' gives "
+            "the answers of Nova's own filter, the wrong ones too.",
+        )
+    ],
+    group="slotwise",
+)
+
+MAX_CACHED_HOSTS = 100_000
+"""Past so many hosts the oldest are forgotten; a host that is asked for again is converted again."""
+
+_Rows = list[dict[str, Any]]
+
+
+class PoolCache:
+    """The pools of each host in the engine's form, kept while the host's own are the same.
+
+    Nova makes new host states for each request, and a claim changes their pools in place; therefore a host is looked
+    up by name, and its pools are compared by value.
+    """
+
+    def __init__(self) -> None:
+        self._hosts: dict[Hashable, tuple[_Rows, Pools]] = {}
+
+    def pools(self, host_state: Any) -> Pools:
+        """The host's pools; raises when a row of them is not a valid pool."""
+        name = (host_state.host, host_state.nodename)
+        rows = host_state.pci_stats.pools
+        known = self._hosts.get(name)
+        if known is not None and known[0] == rows:
+            return known[1]
+        self._hosts.pop(name, None)
+        # Where device objects are known, they are not part of the scheduler's question.
+        copies = [{key: value for key, value in row.items() if key != "devices"} for row in rows]
+        pools = Pools(copies)
+        if len(self._hosts) >= MAX_CACHED_HOSTS:
+            del self._hosts[next(iter(self._hosts))]
+        self._hosts[name] = (copies, pools)
+        return pools
+
+
+class Question:
+    """What one instance asks of each host, with each of Placement's candidates."""
+
+    def __init__(self, requests: Iterable[Any], strategy: str) -> None:
+        self.requests = [_request(request) for request in requests]
+        self.strategy = strategy
+        # Placement chooses for requests of the flavor only.
+        self._groups = tuple(
+            request["request_id"] for request in self.requests if request["source"] == "flavor"
+        )
+
+    def key(self, mappings: Mapping[str, list[str]] | None) -> Hashable:
+        """The same for two mappings that no request can tell apart.
+
+        Which provider serves which of a request's groups makes no difference, only how often each serves it; groups
+        of other resources make none at all. Of a thousand candidates, most are equal in this way.
+        """
+        if not mappings:
+            return None
+        if not self._groups:
+            return ()
+        return tuple(
+            tuple(sorted(rps[0] for group, rps in mappings.items() if rps and group.startswith(request_id or "")))
+            for request_id in self._groups
+        )
+
+    def workload(self, mappings: Mapping[str, list[str]] | None) -> Workload:
+        return Workload.from_dict(
+            {"requests": self.requests, "provider_mapping": mappings or None, "strategy": self.strategy}
+        )
+
+
+def _request(request: Any) -> dict[str, Any]:
+    return {
+        "request_id": request.request_id,
+        "requester_id": request.requester_id,
+        "alias_name": request.alias_name,
+        "count": request.count,
+        "alternatives": request.spec,
+        "numa_policy": request.numa_policy,
+        "source": "neutron_port" if request.source == request.NEUTRON_PORT else "flavor",
+    }
+
+
+class PciPassthroughFilter(filters.BaseHostFilter):
+    """Passes the hosts whose free PCI devices can serve all requests of the instance together.
+
+    It takes the place of Nova's filter of the same name. Of each host's allocation candidates, those that Placement
+    made with devices that cannot serve the requests are dropped, as Nova's filter does.
+    """
+
+    RUN_ON_REBUILD = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._cache = PoolCache()
+
+    def filter_all(self, filter_obj_list: Iterable[Any], spec_obj: Any) -> list[Any]:
+        """The hosts that pass, in the order given."""
+        hosts = list(filter_obj_list)
+        if utils.request_is_rebuild(spec_obj):
+            return hosts
+        return self._passing(hosts, spec_obj.pci_requests)
+
+    def host_passes(self, host_state: Any, spec_obj: Any) -> bool:
+        """Whether this one host passes."""
+        return bool(self._passing([host_state], spec_obj.pci_requests))
+
+    def _passing(self, hosts: list[Any], pci_requests: Any) -> list[Any]:
+        if not pci_requests or not pci_requests.requests:
+            return hosts
+        question = Question(pci_requests.requests, CONF.slotwise.strategy)
+        pools = {i: known for i, host in enumerate(hosts) if (known := self._pools(host)) is not None}
+
+        # Hosts and candidates that ask the same are asked in one call of the engine.
+        mappings: dict[Hashable, Any] = {}
+        asked: dict[Hashable, dict[int, Pools]] = {}
+        keys = {i: [question.key(c["mappings"]) for c in hosts[i].allocation_candidates] for i in pools}
+        for i, of_host in keys.items():
+            for key, candidate in zip(of_host, hosts[i].allocation_candidates):
+                mappings.setdefault(key, candidate["mappings"])
+                asked.setdefault(key, {})[i] = pools[i]
+        fits = {key: filter_hosts(of_key, question.workload(mappings[key])) for key, of_key in asked.items()}
+
+        passing = []
+        for i, host in enumerate(hosts):
+            if i not in pools:
+                continue
+            candidates = host.allocation_candidates
+            host.allocation_candidates = [
+                candidate for key, candidate in zip(keys[i], candidates) if _may_pass(host, fits[key][i])
+            ]
+            if host.allocation_candidates:
+                passing.append(host)
+        return passing
+
+    def _pools(self, host: Any) -> Pools | None:
+        if not host.pci_stats:
+            LOG.debug("%s has no PCI devices to hand out", host)
+            return None
+        try:
+            return self._cache.pools(host)
+        except (SlotwiseError, AttributeError, TypeError, ValueError) as error:
+            LOG.error(
+                "Host %s, node %s is passed over, because its PCI pools cannot be read: %s",
+                host.host,
+                host.nodename,
+                error,
+            )
+            return None
+
+
+def _may_pass(host: Any, fit: Fit) -> bool:
+    if fit:
+        return True
+    if fit.outcome == "undecided":
+        # The compute node decides then: no host is lost because the question is hard.
+        LOG.warning("Host %s, node %s passes undecided: %s", host.host, host.nodename, fit)
+        return True
+    LOG.debug("Host %s, node %s: %s", host.host, host.nodename, fit)
+    return False
+
+
+class PCIWeigher(weights.BaseHostWeigher):
+    """Keeps hosts with free PCI devices for the instances that need them, with the weights of Nova's weigher.
+
+    Hosts whose pools cannot be read weigh as if they had none, where Nova's weigher fails the request.
+    """
+
+    def weight_multiplier(self, host_state: Any) -> float:
+        """The factor of the configuration, or of the host's aggregates."""
+        multiplier: float = utils.get_weight_multiplier(
+            host_state, "pci_weight_multiplier", CONF.filter_scheduler.pci_weight_multiplier
+        )
+        return multiplier
+
+    def _weigh_object(self, host_state: Any, request_spec: Any) -> int:
+        pools = host_state.pci_stats.pools if host_state.pci_stats else []
+        try:
+            free = sum(pool["count"] for pool in pools)
+        except (KeyError, TypeError) as error:
+            LOG.error("Host %s, node %s: PCI pool without a count: %r", host_state.host, host_state.nodename, error)
+            free = 0
+        weight: int = nova_weigher.MAX_DEVS - min(free, nova_weigher.MAX_DEVS - 1)
+        return weight
+
+
+def all_weighers() -> list[type]:
+    """All weighers of Nova, with ours in the place of Nova's own; for ``weight_classes``."""
+    replaced = nova_weigher.PCIWeigher
+    return [PCIWeigher if weigher is replaced else weigher for weigher in weights.all_weighers()]

@@ -1,0 +1,213 @@
+"""The filter and the weigher in Nova's own scheduler, beside Nova's."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+import sys
+import unittest
+from typing import Any
+from unittest import mock
+
+import generate
+import plain
+from nova import objects
+from nova.scheduler import host_manager
+from nova.scheduler.filters import pci_passthrough_filter as nova_filter
+from nova.scheduler.weights import pci as nova_weigher
+
+import slotwise.nova
+from slotwise.nova import plugins
+
+
+def host_state(name: str, rows: list[dict[str, Any]] | None, mappings: list[Any] | None = None) -> Any:
+    state = host_manager.HostState(name, name, None)
+    state.pci_stats = None if rows is None else plain.pci_stats(rows)
+    state.allocation_candidates = [{"mappings": mapping} for mapping in (mappings or [{}])]
+    return state
+
+
+def request_spec(requests: list[dict[str, Any]], **fields: Any) -> Any:
+    asked = objects.InstancePCIRequests(requests=plain.pci_requests(requests))
+    return objects.RequestSpec(pci_requests=asked, **fields)
+
+
+def request(**fields: Any) -> dict[str, Any]:
+    whole: dict[str, Any] = {
+        "request_id": "6a991c1c-c42d-a4f2-1170-2633224fca80",
+        "alias_name": "a",
+        "count": 1,
+        "alternatives": [{"product_id": "1111"}],
+        "numa_policy": None,
+    }
+    return {**whole, **fields}
+
+
+def pool(**fields: Any) -> dict[str, Any]:
+    whole: dict[str, Any] = {
+        "vendor_id": "8086",
+        "product_id": "1111",
+        "numa_node": 0,
+        "count": 1,
+        "dev_type": "type-PCI",
+        "address": "0000:81:00.0",
+    }
+    return {**whole, **fields}
+
+
+class Case(unittest.TestCase):
+    def setUp(self) -> None:
+        self.addCleanup(plain.CONF.clear_override, "strategy", "slotwise")
+        self.filter = slotwise.nova.PciPassthroughFilter()
+
+    def passing(self, hosts: list[Any], spec: Any) -> list[str]:
+        return [host.host for host in self.filter.filter_all(iter(hosts), spec)]
+
+
+class Filter(Case):
+    def test_one_call_for_all_hosts(self) -> None:
+        hosts = [host_state(f"h{i}", [pool(count=i)], [{"": [f"node-{i}"]}]) for i in range(1, 6)]
+        with mock.patch.object(plugins, "filter_hosts", wraps=plugins.filter_hosts) as ask:
+            names = self.passing(hosts, request_spec([request(count=3)]))
+        self.assertEqual(names, ["h3", "h4", "h5"])
+        self.assertEqual(ask.call_count, 1)
+
+    def test_no_request_passes_every_host(self) -> None:
+        hosts = [host_state("h", None)]
+        self.assertEqual(self.passing(hosts, objects.RequestSpec(pci_requests=None)), ["h"])
+        self.assertEqual(self.passing(hosts, request_spec([])), ["h"])
+
+    def test_rebuild_passes_every_host(self) -> None:
+        spec = request_spec([request()], scheduler_hints={"_nova_check_type": ["rebuild"]})
+        self.assertEqual(self.passing([host_state("h", [])], spec), ["h"])
+
+    def test_hosts_without_devices_or_candidates_do_not_pass(self) -> None:
+        spec = request_spec([request()])
+        without = host_state("c", [pool()])
+        without.allocation_candidates = []
+        self.assertEqual(self.passing([host_state("a", None), host_state("b", []), without], spec), [])
+
+    def test_single_host_as_nova_asks(self) -> None:
+        spec = request_spec([request()])
+        self.assertTrue(self.filter.host_passes(host_state("a", [pool()]), spec))
+        self.assertFalse(self.filter.host_passes(host_state("a", []), spec))
+
+    def test_candidates_are_narrowed_as_nova_does(self) -> None:
+        """Random hosts with several candidates each: the same hosts, and of each the same candidates in order."""
+        plain.CONF.set_override("strategy", "nova", group="slotwise")
+        theirs = nova_filter.PciPassthroughFilter()
+        hosts = narrowed = 0
+        with plain.quiet():
+            for seed in range(400):
+                case = generate.fit_case(seed)
+                mappings = []
+                for other in range(6):
+                    rng = generate.random.Random(f"{seed}-{other}")
+                    providers = [row["rp_uuid"] for row in case["pools"] if "rp_uuid" in row] or ["none"]
+                    mappings.append(generate.mapping(rng, case["workload"]["requests"], providers) or {})
+                ours = host_state("h", case["pools"], mappings)
+                nova = copy.deepcopy(ours)
+                spec = request_spec(case["workload"]["requests"])
+                passes = list(theirs.filter_all([nova], spec))
+                self.assertEqual(len(self.filter.filter_all([ours], spec)), len(passes), seed)
+                self.assertEqual(ours.allocation_candidates, nova.allocation_candidates, seed)
+                hosts += len(passes)
+                narrowed += 0 < len(nova.allocation_candidates) < len(mappings)
+        self.assertGreater(hosts, 20)
+        self.assertGreater(narrowed, 10)
+
+    def test_strategy_exact_is_the_default(self) -> None:
+        """W01: the first request must leave the 1111 to the second."""
+        rows = [pool(), pool(product_id="2222", address="0000:82:00.0")]
+        either = request(alternatives=[{"product_id": "1111"}, {"product_id": "2222"}])
+        second = request(request_id="36fd1e02-f86c-b449-abc8-fed66bfb856f")
+        spec = request_spec([either, second])
+        self.assertEqual(self.passing([host_state("h", rows)], spec), ["h"])
+        plain.CONF.set_override("strategy", "nova", group="slotwise")
+        self.assertEqual(self.passing([host_state("h", rows)], spec), [])
+
+    def test_pools_are_converted_once_while_they_are_the_same(self) -> None:
+        spec = request_spec([request()])
+        with mock.patch.object(plugins, "Pools", wraps=plugins.Pools) as convert:
+            self.assertEqual(self.passing([host_state("h", [pool()])], spec), ["h"])
+            self.assertEqual(self.passing([host_state("h", [pool()])], spec), ["h"])
+            self.assertEqual(convert.call_count, 1)
+            # What Nova does in place after it has chosen a host for the first of several instances.
+            state = host_state("h", [pool()])
+            state.pci_stats.apply_requests(plain.pci_requests([request()]), {})
+            self.assertEqual(self.passing([state], spec), [])
+            self.assertEqual(convert.call_count, 2)
+
+    def test_a_broken_row_costs_one_host_and_leaves_a_line(self) -> None:
+        for broken in ({"count": "many"}, {"count": -1}, {"vendor_id": None}, {"numa_node": "x"}):
+            bad = host_state("bad", [pool()])
+            bad.pci_stats.pools[0].update(broken)
+            hosts = [host_state("a", [pool()]), bad, host_state("b", [pool()])]
+            with self.assertLogs("slotwise.nova.plugins", "ERROR") as logged:
+                self.assertEqual(self.passing(hosts, request_spec([request()])), ["a", "b"], broken)
+            self.assertIn("bad", logged.output[0])
+
+    def test_a_request_that_is_not_valid_fails_the_call(self) -> None:
+        with self.assertRaises(slotwise.SlotwiseError):
+            self.passing([host_state("h", [pool()])], request_spec([request(count=0)]))
+        self.assertEqual(self.passing([host_state("h", [pool()])], request_spec([request()])), ["h"])
+
+
+class Weigher(Case):
+    def test_the_same_weights(self) -> None:
+        ours, theirs = slotwise.nova.PCIWeigher(), nova_weigher.PCIWeigher()
+        for rows in (None, [], [pool(count=3)], [pool(count=60), pool(count=70)]):
+            state = host_state("h", rows)
+            self.assertEqual(ours._weigh_object(state, None), theirs._weigh_object(state, None))
+        state.aggregates = []
+        self.assertEqual(ours.weight_multiplier(state), theirs.weight_multiplier(state))
+
+    def test_a_broken_row_weighs_nothing(self) -> None:
+        state = host_state("h", [pool()])
+        del state.pci_stats.pools[0]["count"]
+        with self.assertLogs("slotwise.nova.plugins", "ERROR"):
+            self.assertEqual(slotwise.nova.PCIWeigher()._weigh_object(state, None), nova_weigher.MAX_DEVS)
+
+    def test_all_weighers_replaces_one(self) -> None:
+        names = [weigher.__name__ for weigher in slotwise.nova.all_weighers()]
+        self.assertEqual(len(names), len(set(names)))
+        self.assertIn(slotwise.nova.PCIWeigher, slotwise.nova.all_weighers())
+        self.assertNotIn(nova_weigher.PCIWeigher, slotwise.nova.all_weighers())
+
+
+class Loading(Case):
+    def test_nova_loads_them_from_its_configuration(self) -> None:
+        group = "filter_scheduler"
+        available = ["nova.scheduler.filters.all_filters", "slotwise.nova.PciPassthroughFilter"]
+        plain.CONF.set_override("available_filters", available, group=group)
+        plain.CONF.set_override("enabled_filters", ["ComputeFilter", "PciPassthroughFilter"], group=group)
+        plain.CONF.set_override("weight_classes", ["slotwise.nova.all_weighers"], group=group)
+        for option in ("available_filters", "enabled_filters", "weight_classes"):
+            self.addCleanup(plain.CONF.clear_override, option, group)
+        plain.CONF.set_override("track_instance_changes", False, group=group)
+        self.addCleanup(plain.CONF.clear_override, "track_instance_changes", group)
+        database = mock.patch.multiple(
+            host_manager.HostManager, refresh_cells_caches=mock.DEFAULT, _init_aggregates=mock.DEFAULT
+        )
+        with database:
+            manager = host_manager.HostManager()
+        self.assertIsInstance(manager.enabled_filters[1], slotwise.nova.PciPassthroughFilter)
+        self.assertIn(slotwise.nova.PCIWeigher, [type(weigher) for weigher in manager.weighers])
+
+    def test_another_nova_is_refused(self) -> None:
+        for version in ("33.1.0", "35.0.0", "340.0"):
+            with mock.patch("importlib.metadata.version", return_value=version):
+                with self.assertRaisesRegex(slotwise.nova.UnsupportedNovaError, f"nova {version}"):
+                    slotwise.nova.PciPassthroughFilter  # noqa: B018
+
+    def test_an_unknown_name(self) -> None:
+        with self.assertRaises(AttributeError):
+            slotwise.nova.Filter  # noqa: B018
+
+    def test_slotwise_alone_imports_no_nova(self) -> None:
+        code = "import sys, slotwise, slotwise.nova; sys.exit(any(m.split('.')[0] == 'nova' for m in sys.modules))"
+        self.assertEqual(subprocess.run([sys.executable, "-c", code]).returncode, 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
