@@ -80,15 +80,16 @@ def requests(rng: random.Random, providers: list[str]) -> list[Row]:
     made = []
     for n, request_id in enumerate(_ids(rng, rng.choice([1, 1, 2, 2, 3]))):
         alternatives = [alternative(rng) for _ in range(rng.choice([1, 1, 1, 2]))]
+        count = rng.choice([1, 1, 1, 1, 2, 3])
         if rng.random() < 0.1:
-            alternatives[0]["rp_uuids"] = ",".join(rng.choices(providers, k=rng.choice([1, 1, 2])))
+            alternatives[0]["rp_uuids"] = ",".join(rng.choices(providers, k=count))
         flavor = rng.random() < 0.75
         made.append(
             {
                 "request_id": request_id,
                 "alias_name": f"alias-{n}" if flavor else None,
                 "source": "flavor" if flavor else "neutron_port",
-                "count": rng.choice([1, 1, 1, 1, 2, 3]),
+                "count": count,
                 "alternatives": alternatives,
                 "numa_policy": rng.choice(POLICIES),
             }
@@ -97,14 +98,15 @@ def requests(rng: random.Random, providers: list[str]) -> list[Row]:
 
 
 def mapping(rng: random.Random, made: list[Row], providers: list[str]) -> dict[str, list[str]] | None:
-    """Placement's candidate: a provider for each device of the flavor's requests; sometimes fewer or none."""
+    """Placement's candidate: a provider for each device of a request, or no provider at all."""
     if rng.random() < 0.5:
         return None
     groups = {"": [providers[0]]} if rng.random() < 0.5 else {}
     for request in made:
-        count = request["count"] if rng.random() < 0.9 else rng.randint(0, 2)
+        if rng.random() < 0.1:
+            continue
         only = rng.choice(providers) if rng.random() < 0.5 else None
-        for n in range(count):
+        for n in range(request["count"]):
             groups[f"{request['request_id']}-{n}"] = [only or rng.choice(providers)]
     return groups
 

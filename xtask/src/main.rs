@@ -6,6 +6,7 @@ mod conformance;
 mod counts;
 mod demo;
 mod examples;
+mod nova;
 mod oracle;
 mod python;
 mod sh;
@@ -68,6 +69,12 @@ const COMMANDS: &[Command] = &[
         arguments: "",
         about: "build the wheel and install it in target/venv",
         run: python::run,
+    },
+    Command {
+        name: "nova",
+        arguments: "[CASES]",
+        about: "the plug-ins inside Nova 34, and strategy nova beside it on CASES random hosts (20000 if not given)",
+        run: nova::run,
     },
     Command {
         name: "install-c",

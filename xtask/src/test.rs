@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::counts::{Counts, Reader};
-use crate::{bench, conformance, examples, python, sh, toolchain, tree, wasm};
+use crate::{bench, conformance, examples, nova, python, sh, toolchain, tree, wasm};
 
 /// One stage: its name, what it shows, and the function that does it.
 struct Stage {
@@ -66,6 +66,11 @@ const STAGES: &[Stage] = &[
         name: "conformance",
         about: "the same answers through Rust, C, Python and WebAssembly",
         run: four_doors,
+    },
+    Stage {
+        name: "nova",
+        about: "the plug-ins inside OpenStack Nova 34, and strategy nova beside it",
+        run: beside_nova,
     },
     Stage { name: "benches", about: "every bench runs once", run: benches },
     Stage {
@@ -201,6 +206,10 @@ fn programs() -> Result<Outcome> {
 fn four_doors() -> Result<Outcome> {
     conformance::build()?;
     counted(&mut conformance::command(conformance::CASES.as_ref(), &[]))
+}
+
+fn beside_nova() -> Result<Outcome> {
+    Ok(nova::check(None)?.map_or_else(Outcome::Skipped, Outcome::Ran))
 }
 
 fn benches() -> Result<Outcome> {

@@ -1,0 +1,96 @@
+//! `cargo xtask nova`: the plug-ins inside a real OpenStack Nova, and the engine's strategy `nova` beside it.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::counts::{Counts, Reader};
+use crate::{python, sh};
+
+/// What the environment needs, as pip writes it. SQLAlchemy 2.1 makes errors of what Nova 34 still uses.
+const PACKAGES: &[&str] = &["nova==34.0.0", "sqlalchemy<2.1", "mypy>=1.11,<3"];
+
+/// What pip says when it cannot reach its index at all.
+const UNREACHABLE: &[&str] =
+    &["NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "ProxyError"];
+
+/// `cargo xtask nova [CASES]`
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    let cases = match arguments {
+        [] => None,
+        [cases] => Some(cases.parse::<u64>().with_context(|| format!("{cases:?} is not a number of cases"))?),
+        _ => bail!("this command takes one number of cases, but got {arguments:?}"),
+    };
+    let counts = check(cases)?.map_err(anyhow::Error::msg)?;
+    if counts.failed > 0 {
+        bail!("{} of the tests beside Nova failed", counts.failed);
+    }
+    Ok(())
+}
+
+/// Installs the wheel beside Nova and runs the tests there; the inner error says why that cannot be done here.
+pub(crate) fn check(cases: Option<u64>) -> Result<Result<Counts, String>> {
+    python::install()?;
+    if let Some(reason) = ensure_environment()? {
+        return Ok(Err(reason));
+    }
+    let mut wheel =
+        command(&["-m", "pip", "install", "--quiet", "--no-deps", "--force-reinstall", "--no-index"]);
+    sh::run(wheel.arg(python::wheel()?))?;
+    let mut tests =
+        command(&["-W", "ignore", "-m", "unittest", "discover", "--start-directory", "tests/nova"]);
+    tests.args(["--top-level-directory", "tests/nova"]);
+    if let Some(cases) = cases {
+        tests.env("SLOTWISE_NOVA_CASES", cases.to_string());
+    }
+    let mut reader = Reader::default();
+    let ok = sh::tee(&mut tests, |line| reader.see(line))?;
+    let mut counts = reader.counts();
+    if ok && counts.passed == 0 {
+        bail!("no test was found in tests/nova");
+    }
+    counts.failed += u64::from(!ok && counts.failed == 0);
+    if counts.failed == 0 {
+        sh::run(&mut command(&["-m", "mypy.stubtest", "slotwise.nova"]))?;
+        sh::run(&mut command(&["-m", "mypy", "--strict", "--package", "slotwise.nova"]))?;
+    }
+    Ok(Ok(counts))
+}
+
+fn environment() -> PathBuf {
+    sh::target_dir().join("nova-venv")
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = sh::program(environment().join("bin/python"));
+    command
+        .args(arguments)
+        .env_remove("PYTHONPATH")
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("PYTHONUNBUFFERED", "1");
+    command
+}
+
+/// Makes the environment if need be; says why if pip cannot reach its index.
+fn ensure_environment() -> Result<Option<String>> {
+    const COMPLETE: &str =
+        "import nova.conf, mypy, importlib.metadata as m; assert m.version('nova') == '34.0.0'";
+    if sh::succeeds(&mut command(&["-c", COMPLETE])) {
+        return Ok(None);
+    }
+    let mut venv = sh::program(python::interpreter());
+    sh::run(venv.args(["-m", "venv", "--clear"]).arg(environment()))?;
+    let mut unreachable = None;
+    let mut pip = command(&["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+    let ok = sh::tee(pip.args(PACKAGES), |line| {
+        if UNREACHABLE.iter().any(|sign| line.contains(sign)) {
+            unreachable = Some(format!("pip cannot reach its index: {line}"));
+        }
+    })?;
+    match unreachable {
+        _ if ok => Ok(None),
+        Some(reason) => Ok(Some(reason)),
+        None => bail!("pip could not install {}; it says above why", PACKAGES.join(", ")),
+    }
+}
