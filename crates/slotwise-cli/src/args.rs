@@ -27,7 +27,9 @@ pub(crate) enum Command {
     /// on stderr. Columns with nothing in them are left out. With --config, the column RULE gives the index of the
     /// device_spec rule that makes a function assignable.
     ///
-    /// With --json: a list of device documents, exactly as every door of slotwise takes them.
+    /// With --json: a list of device documents, exactly as every door of slotwise takes them. With --watch --json: one
+    /// line {"change": "added" | "changed" | "removed", "address", "device"} for each change ("device" is not there
+    /// when it is removed), those that are there at the start first.
     #[command(after_long_help = DISCOVER_EXAMPLE)]
     Discover(Discover),
 
@@ -94,8 +96,54 @@ pub(crate) struct Discover {
     #[arg(long)]
     pub(crate) strict: bool,
 
-    #[command(flatten)]
-    pub(crate) output: Output,
+    /// Merge the operator's facts of this TOML, JSON or CSV file into the devices, by address, serial or netdev.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) facts: Vec<PathBuf>,
+
+    /// Show the names of vendors and products, from the system's pci.ids or from FILE.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, conflicts_with = "tree")]
+    pub(crate) names: Option<Option<PathBuf>>,
+
+    /// What to print.
+    #[arg(long, value_name = "FORMAT", group = "form")]
+    pub(crate) format: Option<Format>,
+
+    /// The same as --format json.
+    #[arg(long, group = "form")]
+    pub(crate) json: bool,
+
+    /// The same as --format tree.
+    #[arg(long, group = "form", conflicts_with_all = ["config", "facts"])]
+    pub(crate) tree: bool,
+
+    /// Go on, and print each function that comes, changes or goes, until interrupted.
+    #[arg(long, conflicts_with_all = ["tree", "config", "strict"])]
+    pub(crate) watch: bool,
+}
+
+impl Discover {
+    /// What to print, by whichever option says so.
+    pub(crate) fn format(&self) -> Format {
+        match self.format {
+            Some(format) => format,
+            None if self.json => Format::Json,
+            None if self.tree => Format::Tree,
+            None => Format::Table,
+        }
+    }
+}
+
+/// The forms of a list of functions.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Format {
+    /// A line for each function.
+    Table,
+    /// A list of device documents.
+    Json,
+    /// The JSON that Nova's tracker expects of its virt driver, as pci_passthrough_devices.
+    Nova,
+    /// Host bridges, root ports, switches, and physical functions with the ranges of their VFs.
+    Tree,
 }
 
 #[derive(Args, Debug)]
@@ -267,7 +315,13 @@ impl From<Strategic> for Strategy {
 
 const DISCOVER_EXAMPLE: &str = "\
 Example: keep the devices of this machine, to try rules on them elsewhere
-  slotwise discover --json > host1.json";
+  slotwise discover --json > host1.json
+
+Example: with the rack and the switch ports that the operator knows
+  slotwise discover --json --facts racks.toml --facts ports.csv
+
+Example: follow VFs as they come and go
+  slotwise discover --watch --json";
 
 const CHECK_EXAMPLE: &str = "\
 Example: check a configuration in CI against a host's devices

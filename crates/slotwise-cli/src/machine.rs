@@ -20,7 +20,7 @@ pub(crate) fn discover(args: &Sysfs) -> Result<Found> {
     Ok(Found { devices: discovery.devices(), warnings })
 }
 
-fn sysfs(args: &Sysfs) -> slotwise_sysfs::Sysfs {
+pub(crate) fn sysfs(args: &Sysfs) -> slotwise_sysfs::Sysfs {
     args.root.as_ref().map_or_else(Default::default, slotwise_sysfs::Sysfs::new)
 }
 

@@ -9,6 +9,7 @@ mod args;
 mod check;
 mod class;
 mod discover;
+mod discover_tree;
 mod exit;
 mod explain;
 mod failure;

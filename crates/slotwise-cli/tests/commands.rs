@@ -1,6 +1,6 @@
 //! The `slotwise` command as a user runs it, over synthetic machines and configuration files.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
@@ -620,4 +620,159 @@ fn a_reader_that_leaves_is_no_failure_but_a_full_disk_is() {
     let output = full.stdout(disk).stderr(Stdio::piped()).output().expect("the command ends");
     assert_eq!(output.status.code(), Some(4));
     assert!(String::from_utf8_lossy(&output.stderr).starts_with("error: cannot write to standard output: "));
+}
+
+#[test]
+fn discover_prints_a_tree_in_which_thousands_of_vfs_are_a_line() {
+    let tree = host();
+    // The root ports, a switch with two ports behind one of them, and a card with VFs of two drivers.
+    let bridge = |address: &str| {
+        FunctionSpec::new(address).ids(0x8086, 0x3408).class(0x06_0400).driver("pcieport").numa_node(1)
+    };
+    tree.add(&bridge("0000:80:02.0").host_bridge("pci0000:80"));
+    let behind = ["0000:80:02.0", "0000:90:00.0", "0000:91:00.0"];
+    for depth in 1..3 {
+        tree.add(&bridge(behind[depth]).host_bridge("pci0000:80").behind(&behind[..depth]));
+    }
+    let card = FunctionSpec::new("0000:92:00.0").host_bridge("pci0000:80").behind(&behind).numa_node(1);
+    tree.add(&card.clone().driver("ice").sriov(4096, 4096, 0x1889).netdev("ens9", "0c:42:a1:00:00:09"));
+    for index in 0..4096 {
+        let driver = if index < 100 { "vfio-pci" } else { "iavf" };
+        tree.add_vf("0000:92:00.0", index, &card.clone().ids(0x8086, 0x1889).driver(driver));
+    }
+    prints(
+        &tree,
+        "discover --sysfs-root . --tree",
+        0,
+        "\
+pci0000:00
+├─ 0000:00:01.0  root port  8086:3408  pcieport
+│  └─ 0000:81:00.0  ethernet  15b3:1017  NUMA 0  mlx5_core  ens1f0  PF of up to 4 VFs
+│        4 VFs  15b3:1018  mlx5_core  0000:81:00.1..0000:81:00.4
+├─ 0000:17:00.0  3d  10de:20b0  NUMA 0  vfio-pci
+└─ 0000:ca:00.0  3d  10de:20b0  NUMA 1  vfio-pci
+pci0000:80
+└─ 0000:80:02.0  root port  8086:3408  NUMA 1  pcieport
+   └─ 0000:90:00.0  switch  8086:3408  NUMA 1  pcieport
+      └─ 0000:91:00.0  switch port  8086:3408  NUMA 1  pcieport
+         └─ 0000:92:00.0  ethernet  8086:1572  NUMA 1  ice  ens9  PF of up to 4096 VFs
+               3996 VFs  8086:1889  iavf  0000:92:0c.5..0000:a2:00.0
+               100 VFs  8086:1889  vfio-pci  0000:92:00.1..0000:92:0c.4
+
+4108 functions: 6 PCI, 2 PF, 4100 VF; 2 NUMA nodes
+",
+    );
+}
+
+#[test]
+fn discover_gives_what_novas_tracker_expects() {
+    let tree = host();
+    tree.write("facts.toml", "[[device]]\naddress = \"0000:81:00.2\"\nrack = \"r7\"\n");
+    let ran = run(&tree, "discover --sysfs-root . --format nova --facts facts.toml");
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    let devices = ran.json();
+    let at = |address: &str| {
+        let found = devices.as_array().and_then(|list| list.iter().find(|d| d["address"] == address));
+        found.cloned().unwrap_or_else(|| panic!("no {address}"))
+    };
+    assert_eq!(
+        at("0000:17:00.0"),
+        json!({
+            "dev_id": "pci_0000_17_00_0", "address": "0000:17:00.0", "product_id": "20b0", "vendor_id": "10de",
+            "numa_node": 0, "label": "label_10de_20b0", "dev_type": "type-PCI",
+        })
+    );
+    let vpd = json!({"card_serial_number": "MT2042X00001"});
+    assert_eq!(
+        at("0000:81:00.0"),
+        json!({
+            "dev_id": "pci_0000_81_00_0", "address": "0000:81:00.0", "product_id": "1017", "vendor_id": "15b3",
+            "numa_node": 0, "label": "label_15b3_1017", "dev_type": "type-PF", "mac_address": "0c:42:a1:00:00:01",
+            "capabilities": {"vpd": vpd},
+        })
+    );
+    assert_eq!(
+        at("0000:81:00.2"),
+        json!({
+            "dev_id": "pci_0000_81_00_2", "address": "0000:81:00.2", "product_id": "1018", "vendor_id": "15b3",
+            "numa_node": 0, "label": "label_15b3_1018", "dev_type": "type-VF", "parent_addr": "0000:81:00.0",
+            "parent_ifname": "ens1f0", "rack": "r7",
+            "capabilities": {"sriov": {"pf_mac_address": "0c:42:a1:00:00:01", "vf_num": 1}, "vpd": vpd},
+        })
+    );
+    assert_eq!(at("0000:00:01.0")["numa_node"], Value::Null);
+    // What is there for Nova is there for slotwise: its own doors take the same list.
+    tree.write("nova.json", &ran.stdout);
+    let pools = run(&tree, "pools --config nova.conf --devices nova.json --json");
+    assert_eq!((pools.code, pools.stderr.as_str()), (Some(0), ""));
+    assert_eq!(pools.json().as_array().map(Vec::len), Some(3));
+}
+
+#[test]
+fn facts_and_names_stand_beside_what_the_machine_says() {
+    let tree = host();
+    tree.write("pci.ids", "10de  NVIDIA Corporation\n\t20b0  GA100 [A100 SXM4 40GB]\n");
+    tree.write("racks.toml", "[[device]]\nserial = \"MT2042X00001\"\nrack = \"r7\"\n");
+    tree.write("ports.csv", "netdev,switch_port\nens1f0,leaf3/12\nens7,leaf3/13\n");
+    let ran =
+        run(&tree, "discover --sysfs-root . --facts racks.toml --facts ports.csv --names=pci.ids --json");
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    let devices = ran.json();
+    let vf = &devices[3]["extra_info"];
+    assert_eq!((&vf["rack"], &vf["switch_port"]), (&json!("r7"), &json!("leaf3/12")));
+    assert_eq!(devices[1]["extra_info"]["vendor_name"], "NVIDIA Corporation");
+    assert_eq!(devices[1]["extra_info"]["product_name"], "GA100 [A100 SXM4 40GB]");
+    let table = run(&tree, "discover --sysfs-root . --facts racks.toml --names=pci.ids").stdout;
+    assert!(table.contains("NVIDIA Corporation GA100 [A100 SXM4 40GB]"), "{table}");
+    assert!(
+        table.lines().any(|line| line.starts_with("0000:81:00.2") && line.ends_with("rack=r7")),
+        "{table}"
+    );
+
+    tree.write("others.json", r#"[{"address": "0000:81:00.1", "rack": "r8"}]"#);
+    refuses(
+        &tree,
+        "discover --sysfs-root . --facts others.json --facts racks.toml",
+        "\
+error: rack of 0000:81:00.1 is \"r7\" in racks.toml[0] (line 1), but \"r8\" in others.json[0]
+ --> racks.toml:1:1
+  |
+1 | [[device]]
+  | ^
+  = in: racks.toml[0].rack
+  = help: leave one of the two
+",
+    );
+    refuses(
+        &tree,
+        "discover --sysfs-root . --facts nova.conf",
+        "error: nova.conf is named neither .toml nor .json nor .csv\n  = help: give the file the extension of its format\n",
+    );
+}
+
+#[test]
+fn watch_prints_what_comes_and_goes() {
+    let tree = host();
+    let mut command = command(&tree, "discover --sysfs-root . --watch --json");
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the command starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let mut line = || -> Value {
+        let line = lines.next().expect("a line").expect("UTF-8");
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line}"))
+    };
+    for _ in 0..8 {
+        assert_eq!(line()["change"], "added");
+    }
+    tree.remove("0000:17:00.0");
+    assert_eq!(line(), json!({"change": "removed", "address": "0000:17:00.0"}));
+    tree.add(&FunctionSpec::new("0000:18:00.0"));
+    let added = line();
+    assert_eq!((&added["change"], &added["device"]["address"]), (&json!("added"), &json!("0000:18:00.0")));
+    child.kill().expect("the command can be ended");
+    child.wait().expect("the command ends");
+    refuses(
+        &tree,
+        "discover --sysfs-root . --watch --format nova",
+        "error: there is no such form of a change\n  = help: use --watch with --json, or by itself\n",
+    );
 }

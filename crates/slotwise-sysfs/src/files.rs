@@ -4,6 +4,7 @@
 //! in the middle of a scan is another directory to the kernel: the old one answers *no such file*, so that the
 //! facts of two devices are never mixed.
 
+use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
@@ -75,6 +76,21 @@ impl Buffers {
             }
         }
         Ok(())
+    }
+
+    /// The number that the file system gives each entry whose name means something.
+    pub(crate) fn inodes<T: Ord>(
+        &mut self,
+        dir: impl AsFd,
+        meaning: impl Fn(&str) -> Option<T>,
+    ) -> Result<BTreeMap<T, u64>> {
+        let mut found = BTreeMap::new();
+        let mut entries = RawDir::new(dir, &mut self.entries);
+        while let Some(entry) = entries.next() {
+            let entry = entry?;
+            found.extend(entry.file_name().to_str().ok().and_then(&meaning).map(|key| (key, entry.ino())));
+        }
+        Ok(found)
     }
 
     /// The numbers N of the entries named `prefixN`, in no order; plain files do not count.

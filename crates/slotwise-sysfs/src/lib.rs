@@ -22,13 +22,17 @@
 //! gone, which is no error and gives no warning.
 
 mod attributes;
+mod facts;
 mod files;
 mod function;
+mod names;
+mod nova;
 mod numa;
 mod scan;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod vpd;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -37,7 +41,10 @@ use std::path::{Path, PathBuf};
 use slotwise::{Device, NumaTopology, PciAddress};
 
 pub use attributes::{Attribute, Attributes};
+pub use facts::{Facts, FactsFormat};
 pub use function::Function;
+pub use names::PciNames;
+pub use watch::{FunctionChange, Watch};
 
 /// A sysfs to read: where it is, what to read of it, and how strictly.
 #[derive(Clone, Debug, Eq, PartialEq)]

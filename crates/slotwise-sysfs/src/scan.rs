@@ -14,7 +14,7 @@ use crate::function::Function;
 use crate::{Discovery, Warning, vpd};
 
 /// Where the kernel lists the functions, as links into the tree of devices.
-const BUS: &str = "bus/pci/devices";
+pub(crate) const BUS: &str = "bus/pci/devices";
 
 /// The vendor id of virtio devices.
 const VIRTIO: u16 = 0x1af4;
@@ -698,7 +698,7 @@ impl Reader<'_> {
 }
 
 /// An address in exactly the form that the kernel names its devices by.
-fn canonical_address(name: &str) -> Option<PciAddress> {
+pub(crate) fn canonical_address(name: &str) -> Option<PciAddress> {
     let address: PciAddress = name.parse().ok()?;
     (address.to_string() == name).then_some(address)
 }
