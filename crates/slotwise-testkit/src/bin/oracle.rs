@@ -31,10 +31,10 @@ fn on_all_cores<T: Send>(first: u64, cases: u64, work: impl Fn(u64) -> T + Sync)
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let progress = |seed: u64| {
         let done = seed - first + 1;
-        if done % (cases / 200).max(1) == 0 && std::io::stderr().is_terminal() {
+        if done.is_multiple_of((cases / 200).max(1)) && std::io::stderr().is_terminal() {
             eprint!("\r{done} of {cases} ({}%)", done * 100 / cases);
             let _ = std::io::stderr().flush();
-        } else if done % (cases / 10).max(1) == 0 {
+        } else if done.is_multiple_of((cases / 10).max(1)) {
             eprintln!("{done} of {cases}");
         }
     };
