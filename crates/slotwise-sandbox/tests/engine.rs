@@ -401,7 +401,7 @@ fn trapping(wit: &str) -> Vec<u8> {
     let mut module = dummy_module(&resolve, world, ManglingAndAbi::Standard32);
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).expect("metadata");
     let mut encoder = ComponentEncoder::default();
-    encoder.module(&module).and_then(wit_component::ComponentEncoder::encode).expect("a component")
+    encoder.module(&module).and_then(ComponentEncoder::encode).expect("a component")
 }
 
 #[test]
