@@ -1,44 +1,53 @@
-//! The programs of the README: they run, and they print what it says.
+//! The example programs: they run, they print what they should, and the README shows them as they are.
 
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
 use crate::counts::Counts;
-use crate::{c, python, sh};
+use crate::{c, python, sh, wasm};
 
-/// A program of the README: its language there, its source, and the file with what it prints.
+/// A program: its language, its source, and the file with what it prints.
 struct Program {
     language: &'static str,
     source: &'static str,
     prints: &'static str,
 }
 
-const PROGRAMS: [Program; 3] = [
+/// The programs that the README shows.
+const README: [Program; 3] = [
     Program { language: "rust", source: "examples/rust/first.rs", prints: "examples/first.txt" },
     Program { language: "python", source: "examples/python/first.py", prints: "examples/first.txt" },
     Program { language: "c", source: "examples/c/first.c", prints: "examples/c/first.txt" },
 ];
 
-/// Runs the program of each language and compares what it prints with what the README shows.
+/// The component, used from Python by way of the package `wasmtime`.
+const COMPONENT: Program =
+    Program { language: "wasm", source: "examples/wasm/first.py", prints: "examples/wasm/first.txt" };
+
+/// Runs every program and compares what it prints with what it should.
 pub(crate) fn check() -> Result<Counts> {
+    wasm::build()?;
     python::install()?;
+    python::need(&["wasmtime>=40,<100"])?;
     sh::build_workspace("dev")?;
-    sh::run(&mut sh::cargo(["build", "--workspace", "--examples"]))?;
     let mut counts = Counts::default();
-    for Program { language, source, prints } in PROGRAMS {
-        let mut program = match language {
+    for Program { language, source, prints } in README.iter().chain([&COMPONENT]) {
+        let mut program = match *language {
             "rust" => sh::program(sh::target_dir().join("debug/examples/first")),
-            "python" => python::command(&[source]),
-            _ => {
+            "c" => {
                 let binary = sh::target_dir().join("c/first");
                 c::program(source, "debug", &binary)?;
                 sh::program(binary)
             }
+            _ => python::command(&[source]),
         };
+        if *language == "wasm" {
+            program.arg(wasm::path());
+        }
         let (printed, expected) = (sh::output(&mut program)?, read(prints)?);
         if printed == expected {
-            println!("{source} prints what the README says");
+            println!("{source} prints what is in {prints}");
             counts.passed += 1;
         } else {
             println!("{source} printed:\n{printed}and should have printed:\n{expected}");
@@ -61,7 +70,7 @@ mod tests {
     #[test]
     fn the_readme_shows_the_programs_that_are_run() -> Result<()> {
         let readme = read("README.md")?;
-        for Program { language, source, prints } in PROGRAMS {
+        for Program { language, source, prints } in README {
             shows(&readme, language, source)?;
             shows(&readme, "text", prints)?;
         }

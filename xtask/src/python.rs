@@ -95,10 +95,15 @@ fn ensure_environment() -> Result<()> {
             "cannot make a virtual environment; on Debian and Ubuntu the module for it is the package python3-venv",
         )?;
     }
-    let missing: Vec<&str> = TOOLS
+    need(TOOLS)
+}
+
+/// Installs those of the packages, each given as pip writes it, that the environment does not have.
+pub(crate) fn need(packages: &[&str]) -> Result<()> {
+    let missing: Vec<&str> = packages
         .iter()
-        .filter(|tool| {
-            let name = tool.split(['>', '=', '<']).next().unwrap_or(tool);
+        .filter(|package| {
+            let name = package.split(['>', '=', '<']).next().unwrap_or(package);
             !sh::succeeds(&mut command(&["-c", &format!("import {name}")]))
         })
         .copied()

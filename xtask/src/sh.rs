@@ -42,12 +42,14 @@ pub(crate) fn cargo<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(arguments: I) ->
     command
 }
 
-/// Builds the whole workspace for this machine, in the profile `dev` or `release`.
+/// Builds the libraries, programs and examples of the whole workspace for this machine, in the profile `dev` or `release`.
 ///
-/// Always the whole of it, so that features unify in one way and nothing large is compiled twice; except for the WebAssembly
-/// guest, whose exports have names that a linker for this machine does not accept (it is built by `cargo xtask wasm`).
+/// Always the whole of it and with examples, so that features unify as they do for tests and benches and nothing large is
+/// compiled twice. The WebAssembly guest is left out: its exports have names that a linker for this machine does not
+/// accept, and `cargo xtask wasm` builds it for its own target.
 pub(crate) fn build_workspace(profile: &str) -> Result<()> {
-    run(&mut cargo(["build", "--workspace", "--exclude", "slotwise-wasm", "--profile", profile]))
+    let all = ["build", "--workspace", "--exclude", "slotwise-wasm", "--lib", "--bins", "--examples"];
+    run(cargo(all).args(["--profile", profile]))
 }
 
 /// The command line as a person would type it, paths shortened.

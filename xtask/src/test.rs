@@ -59,7 +59,7 @@ const STAGES: &[Stage] = &[
     },
     Stage {
         name: "examples",
-        about: "every program of the README runs and prints what the README says",
+        about: "every example program, those of the README among them, runs and prints what it should",
         run: programs,
     },
     Stage {
