@@ -364,6 +364,7 @@ static uint32_t tracker_claim(struct session *s, const struct text *a, struct re
 static uint32_t tracker_claim_fit(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
     slotwise_workload *workload = NULL;
     NEED(tracker)
+    add_text(r, "null");
     uint32_t code = slotwise_workload_parse(ARG(1), &workload, e);
     if (code == SLOTWISE_OK) {
         code = slotwise_tracker_claim_fit(s->tracker, ARG(0), workload, ARG(2), e);
