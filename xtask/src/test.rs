@@ -223,9 +223,11 @@ fn deny() -> Result<Outcome> {
         ));
     }
     sh::run(&mut sh::cargo(["deny", "--locked", "--workspace", "check", "bans", "licenses", "sources"]))?;
-    // The advisories are a git repository of their own, which cannot be reached from everywhere.
-    if !sh::succeeds(&mut sh::cargo(["deny", "fetch", "db"])) {
-        println!("advisories were not checked: their database cannot be fetched from here");
+    // The advisories are a git repository of their own, and no test fetches more than packages by name.
+    if std::env::var_os("SLOTWISE_ADVISORIES").is_none() {
+        println!(
+            "advisories were not checked: set SLOTWISE_ADVISORIES=1 to let cargo-deny fetch their database"
+        );
         return done();
     }
     sh::run(&mut sh::cargo(["deny", "--workspace", "check", "advisories"]))?;
