@@ -1,7 +1,7 @@
 //! The Python module `slotwise._native`: it converts, calls the engine, and converts back.
 //!
 //! Nothing here decides anything about devices; a branch on the meaning of the domain would be a bug. Every call into
-//! the engine goes through [`call::call`], which releases the interpreter lock and turns a panic into an error. No
+//! the engine goes through `call::call`, which releases the interpreter lock and turns a panic into an error. No
 //! lock of ours is ever taken or held while the thread is attached to the interpreter, so the two cannot deadlock.
 
 mod aliases;
