@@ -232,7 +232,6 @@ static uint32_t config_parse(struct session *s, const struct text *a, struct res
         set_aliases(s, aliases);
         code = slotwise_config_placement(config, &report, &placement, e);
     }
-    slotwise_config_free(config);
     if (code == SLOTWISE_OK) {
         code = add_rules(s, "{\"device_specs\":", r, e);
     }
@@ -243,8 +242,11 @@ static uint32_t config_parse(struct session *s, const struct text *a, struct res
     if (code == SLOTWISE_OK) {
         add_text(r, report ? ",\"report_in_placement\":true" : ",\"report_in_placement\":false");
         add_text(r, placement ? ",\"pci_in_placement\":true" : ",\"pci_in_placement\":false");
-        code = add_warnings(s, r, e);
+        add_text(r, ",\"warnings\":");
+        code = take(r, slotwise_config_warnings(config, &text, e), &text);
+        add_text(r, "}");
     }
+    slotwise_config_free(config);
     return code;
 }
 
