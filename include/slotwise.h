@@ -161,6 +161,14 @@ enum slotwise_code
      * A fault in slotwise itself; please report it.
      */
     SLOTWISE_ERROR_INTERNAL = 24,
+    /**
+     * A policy cannot be loaded: its component, its limits or its configuration are not accepted.
+     */
+    SLOTWISE_ERROR_INVALID_POLICY = 25,
+    /**
+     * A policy failed, or gave an answer that cannot be used, and fails closed.
+     */
+    SLOTWISE_ERROR_POLICY_FAILED = 26,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L

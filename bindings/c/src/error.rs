@@ -65,6 +65,10 @@ pub enum slotwise_code {
     SLOTWISE_ERROR_CONFLICT = 23,
     /// A fault in slotwise itself; please report it.
     SLOTWISE_ERROR_INTERNAL = 24,
+    /// A policy cannot be loaded: its component, its limits or its configuration are not accepted.
+    SLOTWISE_ERROR_INVALID_POLICY = 25,
+    /// A policy failed, or gave an answer that cannot be used, and fails closed.
+    SLOTWISE_ERROR_POLICY_FAILED = 26,
 }
 
 /// What was wrong in a failed call.

@@ -85,6 +85,8 @@ error_kinds! {
     22 LimitExceeded     "limit_exceeded"      Limit    "The input is larger than a documented limit.",
     23 Conflict          "conflict"            Conflict "What was found earlier no longer holds, because the host changed since.",
     24 Internal          "internal"            Internal "A fault in slotwise itself; please report it.",
+    25 InvalidPolicy     "invalid_policy"      BadInput "A policy cannot be loaded: its component, its limits or its configuration are not accepted.",
+    26 PolicyFailed      "policy_failed"       Policy   "A policy failed, or gave an answer that cannot be used, and fails closed.",
 }
 
 /// The family of an [`ErrorKind`]; a binding maps it to the language's builtin error classes.
@@ -99,6 +101,8 @@ pub enum ErrorCategory {
     Conflict,
     /// A documented limit was passed (Python: `ValueError`).
     Limit,
+    /// The operator's own code failed (Python: `RuntimeError`).
+    Policy,
     /// A fault of slotwise (Python: `RuntimeError`).
     Internal,
 }

@@ -47,6 +47,7 @@ pub mod json;
 pub mod limits;
 mod nova;
 mod numa;
+pub mod policy;
 mod pool;
 mod pool_set;
 mod report;
