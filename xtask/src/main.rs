@@ -5,6 +5,7 @@ mod c;
 mod conformance;
 mod counts;
 mod demo;
+mod docs;
 mod examples;
 mod nova;
 mod oracle;
@@ -77,9 +78,15 @@ const COMMANDS: &[Command] = &[
         run: nova::run,
     },
     Command {
+        name: "docs",
+        arguments: "[PAGE]",
+        about: "run the code blocks of the documentation; PAGE selects pages whose name contains it",
+        run: docs::run,
+    },
+    Command {
         name: "install-c",
         arguments: "--prefix DIR [--libdir DIR]",
-        about: "install headers, libslotwise (shared and static) and slotwise.pc",
+        about: "install headers, libslotwise (shared and static), slotwise.pc and the CMake package; honours DESTDIR",
         run: c::install,
     },
     Command {

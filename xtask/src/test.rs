@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::counts::{Counts, Reader};
-use crate::{bench, conformance, examples, nova, python, sh, toolchain, tree, wasm};
+use crate::{bench, conformance, docs, examples, nova, python, sh, toolchain, tree, wasm};
 
 /// One stage: its name, what it shows, and the function that does it.
 struct Stage {
@@ -61,6 +61,11 @@ const STAGES: &[Stage] = &[
         name: "examples",
         about: "every example program, those of the README among them, runs and prints what it should",
         run: programs,
+    },
+    Stage {
+        name: "docs",
+        about: "every code block of the documentation does what its page says",
+        run: pages,
     },
     Stage {
         name: "conformance",
@@ -201,6 +206,10 @@ fn python_package() -> Result<Outcome> {
 
 fn programs() -> Result<Outcome> {
     Ok(Outcome::Ran(examples::check()?))
+}
+
+fn pages() -> Result<Outcome> {
+    Ok(Outcome::Ran(docs::check("")?))
 }
 
 fn four_doors() -> Result<Outcome> {
