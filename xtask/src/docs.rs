@@ -178,7 +178,7 @@ impl Page {
                 "mod line_{line} {{\n{main}pub(super) fn run() -> std::process::ExitCode {{ \
                  std::process::Termination::report(main()) }}\n}}\n"
             )?;
-            write!(dispatch, "Some(\"{line}\") => line_{line}::run(),\n")?;
+            writeln!(dispatch, "Some(\"{line}\") => line_{line}::run(),")?;
         }
         write!(
             source,
