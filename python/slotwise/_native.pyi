@@ -46,12 +46,20 @@ __all__ = [
     "Config",
     "DeviceSpecs",
     "Fit",
+    "Inventory",
     "Pools",
     "Request",
     "Tracker",
     "Workload",
     "discover",
     "filter_hosts",
+    "nova_fit",
+    "nova_kept",
+    "nova_matching",
+    "nova_pool_keys",
+    "nova_pools",
+    "nova_supports",
+    "nova_transition",
     "numa_topology",
 ]
 
@@ -71,6 +79,47 @@ def filter_hosts(
     requests: _Requests,
     **fields: Unpack[WorkloadFields],
 ) -> dict[_Name, Fit]: ...
+
+# What slotwise.nova asks, in the forms of Nova's own objects; not part of the package's interface.
+
+def nova_pools(rows: list[dict[str, Any]], numa_topology: _NumaTopology | None = None) -> Pools: ...
+def nova_fit(
+    pools: Pools, workload: Workload, claim: bool
+) -> tuple[Fit, tuple[list[list[tuple[int, int]]], list[int]] | None]: ...
+def nova_supports(pools: Pools, workload: Workload) -> bool | None: ...
+def nova_kept(pools: Pools, workload: Workload, step: str) -> list[int]: ...
+def nova_pool_keys(
+    address: str,
+    vendor_id: str,
+    product_id: str,
+    dev_type: str,
+    numa_node: int | None,
+    parent_addr: str | None,
+    parent_ifname: str | None,
+    tags: dict[str, Any],
+) -> dict[str, Any]: ...
+def nova_matching(
+    specs: DeviceSpecs,
+    address: str,
+    vendor_id: str,
+    product_id: str,
+    parent_addr: str | None,
+    card_serial_number: str | None,
+) -> int | None: ...
+def nova_transition(
+    event: str,
+    dev_type: str,
+    status: str,
+    row_owner: str | None,
+    parent: str | None,
+    relatives: list[str],
+    owner: str | None = None,
+) -> tuple[str, str | None, str | None, bool] | str: ...
+@final
+class Inventory:
+    def __new__(cls, specs: DeviceSpecs) -> Inventory: ...
+    def read(self, text: str) -> tuple[list[str], list[tuple[dict[str, Any], int]], list[tuple[str, str]]] | None: ...
+
 @final
 class DeviceSpecs:
     def __new__(cls, rules: _Rules, report_in_placement: bool | None = None) -> DeviceSpecs: ...

@@ -56,6 +56,8 @@ def pools(rng: random.Random, providers: list[str]) -> list[Row]:
 def alternative(rng: random.Random) -> dict[str, str | None]:
     """What one alternative asks for."""
     wanted: dict[str, str | None] = {}
+    if rng.random() < 0.4:
+        return {"dev_type": rng.choice(["type-PF", "type-VF", "type-VF"])} if rng.random() < 0.6 else wanted
     if rng.random() < 0.2:
         wanted["vendor_id"] = rng.choice(["8086", "15B3"])
     if rng.random() < 0.35:
@@ -75,10 +77,10 @@ def alternative(rng: random.Random) -> dict[str, str | None]:
     return wanted
 
 
-def requests(rng: random.Random, providers: list[str]) -> list[Row]:
+def requests(rng: random.Random, providers: list[str], most: int = 3) -> list[Row]:
     """What an instance asks for, in the engine's form."""
     made = []
-    for n, request_id in enumerate(_ids(rng, rng.choice([1, 1, 2, 2, 3]))):
+    for n, request_id in enumerate(_ids(rng, min(most, rng.choice([1, 1, 2, 2, 3])))):
         alternatives = [alternative(rng) for _ in range(rng.choice([1, 1, 1, 2]))]
         count = rng.choice([1, 1, 1, 1, 2, 3])
         if rng.random() < 0.1:
@@ -129,6 +131,52 @@ def fit_case(seed: int) -> Row:
     }
 
 
+def aliases(rng: random.Random) -> list[Row]:
+    """Alias lines as in Nova's configuration, some of which are ORed and some of which contradict each other."""
+    made: list[Row] = []
+    for name in rng.sample(["a", "b", "gpu", "nic 1"], rng.randint(1, 3)):
+        whole: Row = {"name": rng.choice([name, f" {name} "])}
+        if rng.random() < 0.4:
+            whole["numa_policy"] = rng.choice(POLICIES[1:])
+        kind = rng.choice(["type-PCI", "type-PF", "type-VF"])
+        # W11: of several lines without a type Nova says only "'dev_type'".
+        lines = rng.choice([1, 1, 2])
+        for _ in range(lines):
+            line = {**whole, "vendor_id": rng.choice(["8086", "15b3"]), "product_id": rng.choice(["1111", "2222"])}
+            if lines > 1 or rng.random() < 0.6:
+                line["device_type"] = kind if rng.random() < 0.95 else "type-PCI"
+            if rng.random() < 0.2:
+                line["live_migratable"] = rng.choice(["true", "no", "1", "maybe"])
+            if rng.random() < 0.1:
+                line["resource_class"] = "CUSTOM_X"
+            if rng.random() < 0.05:
+                line["numa_policy"] = rng.choice([*POLICIES[1:], "near"])
+            if rng.random() < 0.03:
+                line.pop(rng.choice(["name", "vendor_id"]))
+            if rng.random() < 0.03:
+                line["device_id"] = "1111"
+            made.append(line)
+    rng.shuffle(made)
+    return made
+
+
+def alias_case(seed: int) -> Row:
+    """Alias lines, and what flavors ask of them."""
+    rng = random.Random(f"alias-{seed}")
+    made = aliases(rng)
+    names = [line["name"].strip() for line in made if "name" in line] or ["a"]
+    flavor = ",".join(
+        f"{rng.choice([*names, 'unknown'] if rng.random() < 0.05 else names)}:{rng.randint(1, 3)}"
+        for _ in range(rng.choice([1, 1, 2, 3]))
+    )
+    return {
+        "aliases": made,
+        "flavor": flavor,
+        "numa_policy": rng.choice([None, None, "required", "socket"]),
+        "pci_in_placement": rng.random() < 0.2,
+    }
+
+
 def devices(rng: random.Random) -> list[Row]:
     """The functions of a host: plain ones, and PFs with VFs or vDPA devices."""
     made: list[Row] = []
@@ -139,11 +187,15 @@ def devices(rng: random.Random) -> list[Row]:
         if rng.random() < 0.3:
             made.append(_device(pf, vendor, rng.choice(["1111", "2222"]), "type-PCI", node, None))
             continue
+        named = rng.random() < 0.3
         made.append(_device(pf, vendor, "3333", "type-PF", node, None))
+        made[-1]["netdevs"] = [f"ens{card}"]
         for vf in range(rng.randint(1, 4)):
             kind = "vdpa" if rng.random() < 0.1 else "type-VF"
             address = f"0000:{0x80 + card:02x}:10.{vf}"
             made.append(_device(address, vendor, rng.choice(["1111", "2222", "3333"]), kind, node, pf))
+            if named:
+                made[-1]["parent_ifname"] = f"ens{card}"
     return made
 
 
@@ -159,14 +211,24 @@ def _device(address: str, vendor: str, product: str, kind: str, node: int | None
 
 
 def rules(rng: random.Random) -> list[Row]:
-    """Operator rules that need nothing from the machine."""
+    """Operator rules by ids, by address in each of its forms, and by netdev name; no tag is null (P08)."""
     made: list[Row] = []
-    if rng.random() < 0.5:
-        made.append({"address": f"*:{0x80 + rng.randrange(4):02x}:*.*", "physical_network": "blue"})
+    bus = f"{0x80 + rng.randrange(4):02x}"
+    if rng.random() < 0.4:
+        where = rng.choice(["*:{}:*.*", ":{}:00.", "0000:{}:00.0", "{}:10.*", "0:{}:10.1", "*:{}:10.2", "{}:*"])
+        made.append({"address": where.format(bus), "physical_network": "blue"})
+    if rng.random() < 0.2:
+        fields = {"domain": ".*", "bus": rng.choice([bus, "8[0-2]", "8"]), "slot": "1?0", "function": "[0-2]"}
+        chosen = rng.sample(sorted(fields), rng.randint(1, 4))
+        made.append({"address": {name: fields[name] for name in chosen}, "rack": "b"})
+    if rng.random() < 0.15:
+        made.append({"devname": f"ens{rng.randrange(4)}", "physical_network": "red"})
     if rng.random() < 0.4:
         made.append({"vendor_id": "8086", "product_id": "1111", "rack": "a", "physical_network": "red"})
     if rng.random() < 0.2:
-        made.append({"product_id": "2222", "vendor_id": "15b3", "live_migratable": "true"})
+        made.append({"product_id": "2222", "vendor_id": "15b3", "live_migratable": rng.choice(["true", "no"])})
+    if rng.random() < 0.1:
+        made.append({"vendor_id": "*", "product_id": "2222", "remote_managed": "false"})
     made.append({"vendor_id": rng.choice(["8086", "15b3"])})
     if rng.random() < 0.9:
         made.append({"vendor_id": "8086"})
@@ -174,29 +236,49 @@ def rules(rng: random.Random) -> list[Row]:
     return made
 
 
+def resync(rng: random.Random, all_devices: list[Row]) -> list[Row]:
+    """What the host reports next: without some plain devices, VFs or whole cards, or all of them again."""
+    gone: set[str] = set()
+    for device in all_devices:
+        chance = 0.1 if device["dev_type"] == "type-PF" else 0.15
+        if rng.random() < chance:
+            gone.add(device["address"])
+    return [d for d in all_devices if d["address"] not in gone and d["parent_addr"] not in gone]
+
+
 def claim_case(seed: int) -> Row:
-    """A host's functions and a sequence of claims and frees on it, as a compute node sees them."""
+    """A host's functions and a sequence of claims, frees and resyncs on it, as a compute node sees them."""
     rng = random.Random(f"claim-{seed}")
     cells = topology(rng)
+    listed = devices(rng)
+    # With providers, only claims: where Nova puts a pool that comes back depends on when it was last sorted.
+    placed = rng.random() < 0.2
+    providers = dict.fromkeys(d["parent_addr"] or d["address"] for d in listed) if placed else {}
+    for card, provider in zip(providers, _ids(rng, len(providers))):
+        providers[card] = provider
     steps: list[Row] = []
     held: list[str] = []
     for owner in _ids(rng, rng.randint(2, 6)):
-        made = requests(rng, ["none"])
+        made = requests(rng, [*providers.values()] or ["none"], most=1 if rng.random() < 0.7 else 3)
         for request in made:
             for one in request["alternatives"]:
-                one.pop("rp_uuids", None)
+                if not placed:
+                    one.pop("rp_uuids", None)
         guest = [rng.choice(cells)["id"]] if rng.random() < 0.5 else None
         steps.append({"claim": owner, "workload": {"requests": made, "numa_cells": guest}})
         held.append(owner)
         if rng.random() < 0.6:
             steps.append({"allocate": owner})
+        if placed:
+            continue
         if rng.random() < 0.4:
             steps.append({"free": held.pop(rng.randrange(len(held)))})
         if rng.random() < 0.2:
-            steps.append({"sync": None})
+            steps.append({"sync": resync(rng, listed) if rng.random() < 0.6 else listed})
     return {
         "rules": rules(rng),
-        "devices": devices(rng),
+        "devices": listed,
+        "providers": providers,
         "numa_topology": {"cells": cells},
         "steps": steps,
     }

@@ -74,7 +74,8 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "nova",
         arguments: "[CASES]",
-        about: "the plug-ins inside Nova 34, and strategy nova beside it on CASES random hosts (20000 if not given)",
+        about: "slotwise inside Nova 34; with CASES only strategy nova beside it on so many random cases (1000000 say), \
+                resumable",
         run: nova::run,
     },
     Command {

@@ -1,4 +1,4 @@
-//! `cargo xtask nova`: the plug-ins inside a real OpenStack Nova, and the engine's strategy `nova` beside it.
+//! `cargo xtask nova`: slotwise inside a real OpenStack Nova, and the engine's strategy `nova` beside it.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -8,8 +8,25 @@ use anyhow::{Context, Result, bail};
 use crate::counts::{Counts, Reader};
 use crate::{python, sh};
 
-/// What the environment needs, as pip writes it. SQLAlchemy 2.1 makes errors of what Nova 34 still uses.
-const PACKAGES: &[&str] = &["nova==34.0.0", "sqlalchemy<2.1", "mypy>=1.11,<3"];
+/// What the environment needs, as pip writes it. SQLAlchemy 2.1 makes errors of what Nova 34 still uses; the rest is
+/// what Nova's own tests import.
+const PACKAGES: &[&str] = &[
+    "nova==34.0.0",
+    "sqlalchemy<2.1",
+    "mypy>=1.11,<3",
+    "ddt",
+    "fixtures",
+    "openstack-placement",
+    "oslotest",
+    "osprofiler",
+    "psycopg2-binary",
+    "python-barbicanclient",
+    "requests-mock",
+    "testresources",
+    "testscenarios",
+    "testtools",
+    "wsgi-intercept",
+];
 
 /// What pip says when it cannot reach its index at all.
 const UNREACHABLE: &[&str] =
@@ -17,33 +34,39 @@ const UNREACHABLE: &[&str] =
 
 /// `cargo xtask nova [CASES]`
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
-    let cases = match arguments {
-        [] => None,
-        [cases] => Some(cases.parse::<u64>().with_context(|| format!("{cases:?} is not a number of cases"))?),
+    match arguments {
+        [] => {
+            let counts = check()?.map_err(anyhow::Error::msg)?;
+            if counts.failed > 0 {
+                bail!("{} of the tests beside Nova failed", counts.failed);
+            }
+            Ok(())
+        }
+        [cases] => {
+            let cases =
+                cases.parse::<u64>().with_context(|| format!("{cases:?} is not a number of cases"))?;
+            differential(cases)
+        }
         _ => bail!("this command takes one number of cases, but got {arguments:?}"),
-    };
-    let counts = check(cases)?.map_err(anyhow::Error::msg)?;
-    if counts.failed > 0 {
-        bail!("{} of the tests beside Nova failed", counts.failed);
     }
-    Ok(())
 }
 
-/// Installs the wheel beside Nova and runs the tests there; the inner error says why that cannot be done here.
-pub(crate) fn check(cases: Option<u64>) -> Result<Result<Counts, String>> {
-    python::install()?;
-    if let Some(reason) = ensure_environment()? {
+/// Compares so many random cases with Nova; a run that was stopped goes on where it was.
+fn differential(cases: u64) -> Result<()> {
+    install("release")?.map_err(anyhow::Error::msg)?;
+    let state = sh::target_dir().join(format!("nova-{cases}.json"));
+    let mut run = command(&["-W", "ignore", "tests/nova/differential.py", &cases.to_string(), "--state"]);
+    sh::run(run.arg(state))
+}
+
+/// Runs the tests beside Nova; the inner error says why that cannot be done here.
+pub(crate) fn check() -> Result<Result<Counts, String>> {
+    if let Err(reason) = install("dev")? {
         return Ok(Err(reason));
     }
-    let mut wheel =
-        command(&["-m", "pip", "install", "--quiet", "--no-deps", "--force-reinstall", "--no-index"]);
-    sh::run(wheel.arg(python::wheel()?))?;
     let mut tests =
         command(&["-W", "ignore", "-m", "unittest", "discover", "--start-directory", "tests/nova"]);
     tests.args(["--top-level-directory", "tests/nova"]);
-    if let Some(cases) = cases {
-        tests.env("SLOTWISE_NOVA_CASES", cases.to_string());
-    }
     let mut reader = Reader::default();
     let ok = sh::tee(&mut tests, |line| reader.see(line))?;
     let mut counts = reader.counts();
@@ -55,6 +78,18 @@ pub(crate) fn check(cases: Option<u64>) -> Result<Result<Counts, String>> {
         sh::run(&mut command(&["-m", "mypy", "--strict", "--package", "slotwise.nova"]))?;
     }
     Ok(Ok(counts))
+}
+
+/// Installs the wheel, compiled with this cargo profile, beside Nova; the inner error says why that cannot be done here.
+fn install(profile: &str) -> Result<Result<(), String>> {
+    python::install_profile(profile)?;
+    if let Some(reason) = ensure_environment()? {
+        return Ok(Err(reason));
+    }
+    let mut wheel =
+        command(&["-m", "pip", "install", "--quiet", "--no-deps", "--force-reinstall", "--no-index"]);
+    sh::run(wheel.arg(python::wheel()?))?;
+    Ok(Ok(()))
 }
 
 fn environment() -> PathBuf {
@@ -73,8 +108,8 @@ fn command(arguments: &[&str]) -> Command {
 
 /// Makes the environment if need be; says why if pip cannot reach its index.
 fn ensure_environment() -> Result<Option<String>> {
-    const COMPLETE: &str =
-        "import nova.conf, mypy, importlib.metadata as m; assert m.version('nova') == '34.0.0'";
+    const COMPLETE: &str = "import nova.conf, mypy, ddt, oslotest, psycopg2, importlib.metadata as m; \
+                            assert m.version('nova') == '34.0.0'";
     if sh::succeeds(&mut command(&["-c", COMPLETE])) {
         return Ok(None);
     }

@@ -218,7 +218,7 @@ fn four_doors() -> Result<Outcome> {
 }
 
 fn beside_nova() -> Result<Outcome> {
-    Ok(nova::check(None)?.map_or_else(Outcome::Skipped, Outcome::Ran))
+    Ok(nova::check()?.map_or_else(Outcome::Skipped, Outcome::Ran))
 }
 
 fn benches() -> Result<Outcome> {

@@ -11,6 +11,7 @@ mod convert;
 mod errors;
 mod fit;
 mod hosts;
+mod nova;
 mod pools;
 mod request;
 mod specs;
@@ -31,6 +32,11 @@ mod _native {
     use crate::fit::Fit;
     #[pymodule_export]
     use crate::hosts::{discover, filter_hosts, numa_topology};
+    #[pymodule_export]
+    use crate::nova::{
+        Inventory, nova_fit, nova_kept, nova_matching, nova_pool_keys, nova_pools, nova_supports,
+        nova_transition,
+    };
     #[pymodule_export]
     use crate::pools::Pools;
     #[pymodule_export]

@@ -27,8 +27,10 @@ pub(crate) const NOVA_STEPS: &[Step] = &[
 ///
 /// Nova's scheduler does not see that a PF and its VFs exclude each other; its compute node does.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Purpose {
+pub enum Purpose {
+    /// A scheduler asks whether it could be done.
     Fit,
+    /// A compute node takes the devices.
     Claim,
 }
 

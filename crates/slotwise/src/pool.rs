@@ -7,14 +7,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::address::PciAddress;
-use crate::device::DeviceType;
+use crate::device::{Device, DeviceType};
 use crate::error::{Error, ErrorKind, Result};
 use crate::extra_info::ExtraInfo;
-use crate::fit::{Assignment, Fit, Pick, RequestAssignment};
+use crate::filter::Prepared;
+use crate::fit::{Assignment, Fit, Pick, RequestAssignment, Step};
 use crate::json;
 use crate::limits;
 use crate::nova::{self, Purpose};
 use crate::numa::NumaTopology;
+use crate::pool_set::PoolKey;
 use crate::request::{Strategy, Workload};
 use crate::solve::bins::Attributes;
 use crate::solve::{self, Decision};
@@ -45,6 +47,15 @@ impl Pool {
     #[must_use]
     pub fn dev_type(&self) -> Option<DeviceType> {
         self.attributes.text("dev_type").and_then(|text| text.parse().ok())
+    }
+
+    /// The empty pool that a device with these tags belongs to.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::LimitExceeded`] when there are too many tags.
+    pub fn of_device(device: &Device, tags: &ExtraInfo) -> Result<Pool> {
+        PoolKey::new(device, tags, &[]).map(|key| key.empty_pool())
     }
 
     /// Pools come out ordered by how many attributes they have, then by age: those with fewer tags are used first, so
@@ -163,6 +174,14 @@ impl Pools {
         Pools { list, topology }
     }
 
+    /// Takes pools in an order of the caller's own, in which devices are then taken.
+    ///
+    /// Nova sorts its pools at some occasions and not at others; who has them in its order keeps it.
+    #[must_use]
+    pub fn in_order(list: Vec<Pool>, topology: Option<NumaTopology>) -> Self {
+        Pools { list, topology }
+    }
+
     /// Reads the pools that Nova keeps for a host: a list of pools, one pool, its versioned `PciDevicePoolList`, or
     /// null for a host without.
     ///
@@ -235,6 +254,48 @@ impl Pools {
     /// [`ErrorKind::InvalidRequest`] or [`ErrorKind::LimitExceeded`] for a workload that is not valid.
     pub fn fit(&self, workload: &Workload) -> Result<Fit> {
         self.decide(workload, Purpose::Fit, None)
+    }
+
+    /// As [`Pools::fit`], for a scheduler's question or for a claim that is about to be made; with strategy
+    /// [`Strategy::Nova`] the two may differ.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pools::fit`].
+    pub fn fit_for(&self, workload: &Workload, purpose: Purpose) -> Result<Fit> {
+        self.decide(workload, purpose, None)
+    }
+
+    /// How many devices each pool has left after an assignment that [`Pools::fit_for`] found.
+    ///
+    /// A device that is taken takes those along that it excludes, except for a scheduler with [`Strategy::Nova`]: Nova
+    /// lets a PF and its VFs stay beside each other there (case W04c).
+    #[must_use]
+    pub fn left_after(&self, assignment: &Assignment, strategy: Strategy, purpose: Purpose) -> Vec<u32> {
+        let families = Families::new(&self.list);
+        let mut counts: Vec<u32> = self.list.iter().map(|pool| pool.count).collect();
+        for pick in assignment.requests.iter().flat_map(|request| &request.picks) {
+            match (strategy, purpose) {
+                (Strategy::Nova, Purpose::Fit) => {
+                    if let Some(count) = counts.get_mut(pick.pool) {
+                        *count = count.saturating_sub(pick.count);
+                    }
+                }
+                _ if counts.get(pick.pool).is_some_and(|&count| count >= pick.count) => {
+                    families.take(&mut counts, pick.pool, pick.count);
+                }
+                _ => {}
+            }
+        }
+        counts
+    }
+
+    /// The pools (by index) that one step of the filter chain keeps for a request, whatever the other steps say.
+    #[must_use]
+    pub fn kept(&self, workload: &Workload, request: usize, step: Step) -> Vec<usize> {
+        let Some(asked) = workload.requests.get(request) else { return Vec::new() };
+        let prepared = Prepared::new(self, workload, asked, 0, workload.cells());
+        (0..self.list.len()).filter(|&i| prepared.keeps(step, &self.list[i])).collect()
     }
 
     /// As [`Pools::fit`], for a scheduler's fit or a host's claim, with what is known of the devices beyond their pools.

@@ -58,7 +58,7 @@ impl PoolKey {
         }
     }
 
-    fn empty_pool(&self) -> Pool {
+    pub(crate) fn empty_pool(&self) -> Pool {
         Pool {
             attributes: Arc::clone(&self.attributes),
             numa_node: self.numa_node,

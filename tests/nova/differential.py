@@ -1,0 +1,324 @@
+"""Strategy ``nova`` against the Nova that is installed, on random cases; ``exact`` never refuses what Nova rightly accepts.
+
+    python tests/nova/differential.py 1000000 --state FILE
+
+Each case has four parts: alias lines with a flavor, a scheduler's question, several instances on one host state, and a
+compute node's sequence of claims, frees and resyncs. The same number gives the same case. With a state file, a run that
+was stopped goes on where it was. A difference is shown as the part, the number, and the whole case as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import multiprocessing
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import generate
+import plain
+
+import slotwise
+
+CHUNK = 250
+SHOWN = 5
+"""So many differences are kept with their whole case at most."""
+
+Part = Callable[[int, "Counter[str]"], "str | None"]
+
+
+def workload(document: dict[str, Any], strategy: str) -> slotwise.Workload:
+    return slotwise.Workload.from_dict({**document, "strategy": strategy})
+
+
+def aliases(seed: int, counts: Counter[str]) -> str | None:
+    """Alias lines and a flavor: the same requests, or refused by both."""
+    case = generate.alias_case(seed)
+    theirs = plain.alias_requests(case)
+    lines = [json.dumps(line) for line in case["aliases"]]
+    try:
+        known = slotwise.Aliases(lines, pci_in_placement=case["pci_in_placement"])
+        requests = known.requests(case["flavor"], case["numa_policy"])
+        ours = [(r.alias_name, r.count, r.alternatives, r.numa_policy) for r in requests]
+    except slotwise.SlotwiseError as error:
+        ours, why = None, str(error)
+    else:
+        why = "accepted"
+    counts["aliases accepted"] += theirs is not None
+    return None if ours == theirs else f"Nova {theirs}, ours {ours} ({why})"
+
+
+def fit(seed: int, counts: Counter[str]) -> str | None:
+    """A scheduler's question: pools, requests, NUMA cells, Placement's mapping."""
+    case = generate.fit_case(seed)
+    nova = plain.supports(case)
+    pools = slotwise.Pools(case["pools"], case["numa_topology"])
+    ours = bool(pools.fit(workload(case["workload"], "nova")))
+    if ours != nova:
+        return f"Nova {nova}, ours {ours}"
+    exact = pools.fit(workload(case["workload"], "exact"))
+    counts["fits of Nova"] += nova
+    counts["fits of exact that Nova misses"] += bool(exact) and not nova
+    if nova and not exact:
+        reason = listed(case, exact.outcome)
+        if reason is None:
+            return f"exact refuses what Nova accepts, for no reason of PARITY.md: {exact}"
+        counts[f"refusals of exact, {reason}"] += 1
+    return None
+
+
+def claim(seed: int, counts: Counter[str]) -> str | None:
+    """A compute node's work, replayed until a claim that Nova refuses leaves its pools broken (W06)."""
+    case = generate.claim_case(seed)
+    nova = plain.Tracker(case["rules"], case["numa_topology"], case["devices"], case["providers"])
+    ours = slotwise.Tracker(
+        [json.dumps(rule) for rule in case["rules"]], numa_topology=case["numa_topology"], allow_missing_parents=True
+    )
+
+    def sync(devices: list[dict[str, Any]]) -> None:
+        nova.sync([dict(device) for device in devices])
+        providers = case["providers"]
+        ours.sync(
+            [
+                {**device, "rp_uuid": providers[device["parent_addr"] or device["address"]]} if providers else device
+                for device in devices
+            ]
+        )
+
+    sync(case["devices"])
+    if not nova.statuses():
+        # P01: a host without any device grants every claim, with no devices.
+        return None
+    vanished: set[str] = set()
+    for number, step in enumerate(case["steps"]):
+        if "claim" in step:
+            counts["claims"] += 1
+            theirs = nova.claim(step["claim"], step["workload"])
+            answer = ours.claim(step["claim"], workload(step["workload"], "nova"))
+            if (answer.devices if answer else None) != theirs:
+                return f"step {number}: Nova {theirs}, ours {answer}"
+            if nova.broken:
+                return None
+            counts["claims that Nova serves"] += theirs is not None
+        elif "allocate" in step:
+            nova.allocate(step["allocate"])
+            with contextlib.suppress(slotwise.UnknownOwnerError):
+                ours.allocate(step["allocate"])
+        elif "free" in step:
+            nova.free(step["free"])
+            ours.free(step["free"])
+        else:
+            statuses = nova.statuses()
+            present = _as_nova_can_follow(step["sync"], case["devices"], statuses, vanished)
+            vanished |= statuses.keys() - {device["address"] for device in present}
+            sync(present)
+        if not nova.statuses():
+            return None
+        counts["steps"] += 1
+        pools = [devices for pool in ours.pools if (devices := pool.get("devices"))]
+        if pools != nova.pools():
+            return f"after step {number}: Nova's pools {nova.pools()}, ours {pools}"
+        statuses = {device["address"]: device["status"] for device in ours.devices}
+        if _held_back(statuses) != _held_back(nova.statuses()):
+            return f"after step {number}: Nova's states {nova.statuses()}, ours {statuses}"
+    return None
+
+
+PARTS: dict[str, tuple[Part, Callable[[int], Any]]] = {
+    "aliases": (aliases, generate.alias_case),
+    "fit": (fit, generate.fit_case),
+    "claim": (claim, generate.claim_case),
+}
+
+
+def listed(case: dict[str, Any], outcome: str) -> str | None:
+    """The id in PARITY.md under which ``exact`` answers otherwise than Nova's *yes*, or None."""
+    if outcome == "undecided":
+        return None
+    asked = case["workload"]
+    # W07: Placement names devices that no pool provides, and Nova does not miss them.
+    # W04: what Nova says yes to fits only while PFs and VFs are strangers to each other.
+    strangers = [{**row, "address": f"{i:04x}:00:00.0"} for i, row in enumerate(case["pools"])]
+    if slotwise.Pools(strangers, case["numa_topology"]).fit(workload(asked, "exact")):
+        return "W04"
+    mapping = asked["provider_mapping"]
+    for request in asked["requests"]:
+        if request["source"] != "flavor":
+            continue
+        if mapping:
+            groups = [rps for group, rps in mapping.items() if group.startswith(request["request_id"])]
+            providers = [rps[0] for rps in groups]
+        else:
+            providers = [rp for rp in (request["alternatives"][0].get("rp_uuids") or "").split(",") if rp]
+        if providers and _misses_a_provider(case, request, providers):
+            return "W07"
+    return None
+
+
+def _misses_a_provider(case: dict[str, Any], request: dict[str, Any], providers: list[str]) -> bool:
+    """Whether a provider that Placement names lacks what it is to give to the request."""
+    for provider, count in Counter(providers).items():
+        rows = [row for row in case["pools"] if row.get("rp_uuid") == provider]
+        one = {**request, "count": count}
+        one["alternatives"] = [
+            {key: value for key, value in wanted.items() if key != "rp_uuids"} for wanted in one["alternatives"]
+        ]
+        asked = {"requests": [one], "numa_cells": case["workload"]["numa_cells"]}
+        if not slotwise.Pools(rows, case["numa_topology"]).fit(workload(asked, "exact")):
+            return True
+    return False
+
+
+def _as_nova_can_follow(
+    reported: list[dict[str, Any]], machine: list[dict[str, Any]], statuses: dict[str, str], vanished: set[str]
+) -> list[dict[str, Any]]:
+    """What the host reports, but for three of Nova's wrong answers, which the engine gives under no strategy.
+
+    W20: of a card, a function that vanishes while it is held takes the others with it; here its card stays. W21: a VF
+    that appears while its PF is held is handed out; here it does not appear. W22: a device that vanished while it was
+    held and came back is removed when it is freed; here it does not come back before.
+    """
+    listed = {device["address"] for device in reported}
+    held = {address for address, status in statuses.items() if status in ("claimed", "allocated")}
+    kept = {
+        device["parent_addr"] or device["address"]
+        for device in machine
+        if device["dev_type"] != "type-PCI" and device["address"] in held - listed
+    }
+    return [
+        device
+        for device in machine
+        if (device["address"] in listed or (device["parent_addr"] or device["address"]) in kept)
+        and (device["parent_addr"] not in held or device["address"] in statuses)
+        and device["address"] not in held & vanished
+    ]
+
+
+def _held_back(statuses: dict[str, str]) -> dict[str, str]:
+    """P02: a PF of which one VF is claimed and another was allocated before is ``unclaimable``, for Nova
+    ``unavailable``; either way it cannot be had."""
+    return {address: "held back" if status.startswith("un") else status for address, status in statuses.items()}
+
+
+def run_chunk(first: int, end: int) -> tuple[Counter[str], list[tuple[str, int, str]]]:
+    """Compares the cases from ``first`` up to ``end``; returns what happened, and the differences."""
+    counts: Counter[str] = Counter()
+    differences = []
+    with plain.quiet():
+        for seed in range(first, end):
+            for name, (compare, _) in PARTS.items():
+                difference = compare(seed, counts)
+                if difference is not None:
+                    differences.append((name, seed, difference))
+    return counts, differences
+
+
+def _chunk(bounds: tuple[int, int]) -> tuple[int, Counter[str], list[tuple[str, int, str]]]:
+    counts, differences = run_chunk(*bounds)
+    return bounds[1] - bounds[0], counts, differences
+
+
+class Run:
+    """A run over the cases from ``first`` up to ``end``, with its state in a file if there is one."""
+
+    def __init__(self, first: int, end: int, state: Path | None = None) -> None:
+        self.first, self.end, self.state = first, end, state
+        self.next = first
+        self.seconds = 0.0
+        self.counts: Counter[str] = Counter()
+        self.differences: list[tuple[str, int, str]] = []
+        if state is not None and state.exists():
+            saved = json.loads(state.read_text())
+            if saved["first"] == first and saved["version"] == slotwise.__version__:
+                self.next, self.seconds = saved["next"], saved["seconds"]
+                self.counts = Counter(saved["counts"])
+                self.differences = [tuple(found) for found in saved["differences"]]
+
+    def go(self, jobs: int, show: Callable[[Run, float], None] = lambda run, rate: None) -> None:
+        """Works off what is left with so many processes; state is saved after each chunk, in order."""
+        bounds = [(at, min(at + CHUNK, self.end)) for at in range(self.next, self.end, CHUNK)]
+        start, done, before = time.monotonic(), 0, self.seconds
+        with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+            for cases, counts, differences in pool.imap(_chunk, bounds):
+                done += cases
+                self.next += cases
+                self.counts += counts
+                self.differences += differences
+                took = time.monotonic() - start
+                self.seconds = before + took
+                self._save()
+                show(self, done / took)
+
+    def _save(self) -> None:
+        if self.state is None:
+            return
+        document = {
+            "version": slotwise.__version__,
+            "first": self.first,
+            "next": self.next,
+            "seconds": round(self.seconds, 1),
+            "counts": self.counts,
+            "differences": self.differences,
+        }
+        # Written beside and renamed, so that a run that is stopped leaves one state or the next.
+        beside = self.state.with_suffix(".new")
+        beside.write_text(json.dumps(document, indent=1))
+        beside.replace(self.state)
+
+    def summary(self) -> str:
+        facts = ", ".join(f"{name} {count}" for name, count in sorted(self.counts.items()))
+        return (
+            f"{self.next - self.first} cases in {self.seconds:.0f} s; {facts}; "
+            f"strategy nova: {len(self.differences)} differences"
+        )
+
+    def shown(self) -> Iterator[str]:
+        for name, seed, difference in self.differences[:SHOWN]:
+            yield f"{name} {seed}: {difference}\n    {json.dumps(PARTS[name][1](seed))}"
+
+
+def _progress(run: Run, rate: float) -> None:
+    left = (run.end - run.next) / rate
+    done = (run.next - run.first) / (run.end - run.first)
+    line = (
+        f"{run.next - run.first}/{run.end - run.first} cases, {rate:.0f} a second, "
+        f"{len(run.differences)} differences, {left / 60:.0f} min left"
+    )
+    if sys.stdout.isatty():
+        bar = "#" * int(done * 30)
+        print(f"\r[{bar:<30}] {line}  ", end="", flush=True)
+    elif run.next % (CHUNK * 40) == 0 or run.next == run.end:
+        print(line, flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", type=int, help="how many cases")
+    parser.add_argument("--first", type=int, default=0, help="the number of the first case")
+    parser.add_argument("--state", type=Path, help="a file that keeps how far the run is")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many processes")
+    options = parser.parse_args()
+    run = Run(options.first, options.first + options.cases, options.state)
+    if run.next > run.first:
+        print(f"goes on after {run.next - run.first} cases, from {options.state}")
+    if run.next < run.end:
+        try:
+            run.go(options.jobs, _progress)
+        except KeyboardInterrupt:
+            print("\nstopped; the same command goes on from here")
+            return 130
+    print(("\n" if sys.stdout.isatty() else "") + run.summary())
+    for difference in run.shown():
+        print(difference)
+    print(f"{run.next - run.first - len(run.differences)} passed, {len(run.differences)} failed")
+    return 1 if run.differences else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
