@@ -116,7 +116,7 @@ def claim(seed: int, counts: Counter[str]) -> str | None:
         else:
             statuses = nova.statuses()
             present = _as_nova_can_follow(step["sync"], case["devices"], statuses, vanished)
-            vanished |= statuses.keys() - {device["address"] for device in present}
+            vanished = (vanished | statuses.keys() - {device["address"] for device in present}) & _held(statuses)
             sync(present)
         if not nova.statuses():
             return None
@@ -185,7 +185,7 @@ def _as_nova_can_follow(
     held and came back is removed when it is freed; here it does not come back before.
     """
     listed = {device["address"] for device in reported}
-    held = {address for address, status in statuses.items() if status in ("claimed", "allocated")}
+    held = _held(statuses)
     kept = {
         device["parent_addr"] or device["address"]
         for device in machine
@@ -198,6 +198,10 @@ def _as_nova_can_follow(
         and (device["parent_addr"] not in held or device["address"] in statuses)
         and device["address"] not in held & vanished
     ]
+
+
+def _held(statuses: dict[str, str]) -> set[str]:
+    return {address for address, status in statuses.items() if status in ("claimed", "allocated")}
 
 
 def _held_back(statuses: dict[str, str]) -> dict[str, str]:
