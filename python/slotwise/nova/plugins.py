@@ -15,27 +15,16 @@ from typing import Any
 import nova.conf  # type: ignore
 from nova.scheduler import filters, utils, weights  # type: ignore
 from nova.scheduler.weights import pci as nova_weigher  # type: ignore
-from oslo_config import cfg  # type: ignore
 from oslo_log import log as logging  # type: ignore
 
 from slotwise import Fit, Pools, SlotwiseError, Workload, filter_hosts
+from slotwise.nova import questions
+from slotwise.nova.options import strategy
 
 __all__ = ["PCIWeigher", "PciPassthroughFilter", "all_weighers"]
 
 LOG = logging.getLogger(__name__)
 CONF = nova.conf.CONF
-CONF.register_opts(
-    [
-        cfg.StrOpt(
-            "strategy",
-            default="exact",
-            choices=["exact", "nova"],
-            help="How slotwise finds an answer: 'exact' looks at all requests of an instance together; 'nova' gives "
-            "the answers of Nova's own filter, the wrong ones too.",
-        )
-    ],
-    group="slotwise",
-)
 
 MAX_CACHED_HOSTS = 100_000
 """Past so many hosts the oldest are forgotten; a host that is asked for again is converted again."""
@@ -74,7 +63,7 @@ class Question:
     """What one instance asks of each host, with each of Placement's candidates."""
 
     def __init__(self, requests: Iterable[Any], strategy: str) -> None:
-        self.requests = [_request(request) for request in requests]
+        self.requests = [questions.request(asked) for asked in requests]
         self.strategy = strategy
         # Placement chooses for requests of the flavor only.
         self._groups = tuple(
@@ -100,18 +89,6 @@ class Question:
         return Workload.from_dict(
             {"requests": self.requests, "provider_mapping": mappings or None, "strategy": self.strategy}
         )
-
-
-def _request(request: Any) -> dict[str, Any]:
-    return {
-        "request_id": request.request_id,
-        "requester_id": request.requester_id,
-        "alias_name": request.alias_name,
-        "count": request.count,
-        "alternatives": request.spec,
-        "numa_policy": request.numa_policy,
-        "source": "neutron_port" if request.source == request.NEUTRON_PORT else "flavor",
-    }
 
 
 class PciPassthroughFilter(filters.BaseHostFilter):
@@ -141,7 +118,7 @@ class PciPassthroughFilter(filters.BaseHostFilter):
     def _passing(self, hosts: list[Any], pci_requests: Any) -> list[Any]:
         if not pci_requests or not pci_requests.requests:
             return hosts
-        question = Question(pci_requests.requests, CONF.slotwise.strategy)
+        question = Question(pci_requests.requests, strategy())
         pools = {i: known for i, host in enumerate(hosts) if (known := self._pools(host)) is not None}
 
         # Hosts and candidates that ask the same are asked in one call of the engine.

@@ -1,0 +1,66 @@
+"""In the place of ``nova.objects.pci_device_pool.from_pci_stats``: pools that are read when somebody asks for them.
+
+A scheduler reads the pools of each host for each request, and mostly nobody looks at them as objects.
+"""
+
+# mypy: allow-subclassing-any, no-warn-unused-ignores
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+from nova.objects import pci_device_pool  # type: ignore
+
+_from_pci_stats = pci_device_pool.from_pci_stats
+
+
+class UnreadPciDevicePoolList(pci_device_pool.PciDevicePoolList):
+    """The JSON text of a row's pools; it becomes objects when it is used as the list that it is."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.text: str | None = None
+
+    @classmethod
+    def of(cls, text: str) -> UnreadPciDevicePoolList:
+        made = cls()
+        made.text = text
+        return made
+
+    @classmethod
+    def obj_name(cls) -> str:
+        return "PciDevicePoolList"
+
+    def obj_load_attr(self, attrname: str) -> None:
+        if attrname != "objects" or self.text is None:
+            super().obj_load_attr(attrname)
+            return
+        self.objects = _from_pci_stats(self.text).objects
+        self.text = None
+        super().obj_reset_changes()
+
+    def obj_attr_is_set(self, attrname: str) -> bool:
+        return (attrname == "objects" and self.text is not None) or super().obj_attr_is_set(attrname)
+
+    def obj_what_changed(self) -> set[str]:
+        return set() if self.text is not None else super().obj_what_changed()
+
+    def obj_reset_changes(self, *args: Any, **kwargs: Any) -> None:
+        if self.text is None:
+            super().obj_reset_changes(*args, **kwargs)
+
+
+def unread(pools: Any) -> str | None:
+    """The JSON text of pools that nobody has looked at, or None."""
+    return pools.text if type(pools) is UnreadPciDevicePoolList else None
+
+
+def from_pci_stats(pci_stats: Any) -> Any:
+    """The pools that a row of the database has; its text is read later."""
+    return UnreadPciDevicePoolList.of(pci_stats) if isinstance(pci_stats, str) else _from_pci_stats(pci_stats)
+
+
+def replacements(nova_pools: ModuleType) -> Iterator[tuple[Any, str, Any]]:
+    yield nova_pools, "from_pci_stats", from_pci_stats

@@ -1,0 +1,29 @@
+"""The options of slotwise in Nova's own configuration, section ``[slotwise]``."""
+
+# Nova has no types, and need not be there when these are checked.
+# mypy: no-warn-unused-ignores
+
+from __future__ import annotations
+
+import nova.conf  # type: ignore
+from oslo_config import cfg  # type: ignore
+
+CONF = nova.conf.CONF
+CONF.register_opts(
+    [
+        cfg.StrOpt(
+            "strategy",
+            default="exact",
+            choices=["exact", "nova"],
+            help="How slotwise finds an answer: 'exact' looks at all requests of an instance together; 'nova' gives "
+            "Nova's own answers, the wrong ones too.",
+        )
+    ],
+    group="slotwise",
+)
+
+
+def strategy() -> str:
+    """How an answer is found: ``exact`` or ``nova``."""
+    name: str = CONF.slotwise.strategy
+    return name
