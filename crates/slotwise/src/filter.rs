@@ -159,30 +159,30 @@ impl<'a> Prepared<'a> {
     }
 
     /// What each step dropped from all free devices, for a report.
-    pub(crate) fn report(
-        &self,
-        index: usize,
-        pools: &[Pool],
-        counts: &[u32],
-        steps: &[Step],
-    ) -> RequestReport {
-        let mut kept: Vec<usize> = (0..pools.len()).collect();
-        let total = |kept: &[usize]| clamp(kept.iter().map(|&i| u64::from(counts[i])).sum());
-        let free = total(&kept);
-        let mut left = free;
+    pub(crate) fn report(&self, index: usize, pools: &[Pool], steps: &[Step]) -> RequestReport {
+        let mut dropped = vec![0_u64; steps.len()];
+        let mut free = 0_u64;
+        for pool in pools {
+            free += u64::from(pool.count);
+            if let Some(step) = steps.iter().position(|&step| !self.keeps(step, pool)) {
+                dropped[step] += u64::from(pool.count);
+            }
+        }
+        let mut rest = free;
         let steps = steps
             .iter()
-            .map(|&step| {
-                kept.retain(|&i| self.keeps(step, &pools[i]));
-                let before = std::mem::replace(&mut left, total(&kept));
-                StepReport { step, dropped: before - left, left }
+            .zip(dropped)
+            .map(|(&step, dropped)| {
+                let before = clamp(rest);
+                rest -= dropped;
+                StepReport { step, dropped: before - clamp(rest), left: clamp(rest) }
             })
             .collect();
         RequestReport {
             request: index,
             request_id: self.request.request_id.clone(),
             wanted: self.count,
-            free,
+            free: clamp(free),
             steps,
         }
     }

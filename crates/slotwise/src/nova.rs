@@ -45,10 +45,8 @@ pub(crate) fn nova(pools: &Pools, workload: &Workload, purpose: Purpose) -> Deci
     for (i, request) in prepared.iter().enumerate() {
         let Some(taken) = serve(request, list, &mut counts, &families, purpose) else {
             let usable = usable(request, list, &counts);
-            let free: Vec<u32> = list.iter().map(|pool| pool.count).collect();
-            let reports =
-                prepared.iter().enumerate().map(|(n, p)| p.report(n, list, &free, NOVA_STEPS)).collect();
-            return Decision::NoFit(report::no_fit(&prepared, &[], vec![i], usable, reports));
+            let reports = prepared.iter().enumerate().map(|(n, p)| p.report(n, list, NOVA_STEPS)).collect();
+            return Decision::NoFit(report::with_reports(&prepared, &[], vec![i], usable, reports));
         };
         picks.push(taken);
     }

@@ -2,12 +2,31 @@
 
 use std::fmt::Write;
 
-use crate::filter::{Prepared, clamp};
+use crate::filter::{EXACT_STEPS, Prepared, clamp};
 use crate::fit::{NoFit, RequestReport};
+use crate::pool::Pools;
 use crate::request::{Constraint, Relation};
 
 /// Puts a *no* together: the requests in conflict, and a paragraph that a person can act on.
 pub(crate) fn no_fit(
+    pools: &Pools,
+    prepared: &[Prepared<'_>],
+    constraints: &[Constraint],
+    conflict: Vec<usize>,
+) -> NoFit {
+    let list = &pools.list;
+    let usable = list
+        .iter()
+        .filter(|pool| conflict.iter().any(|&r| prepared[r].allows(pool)))
+        .map(|pool| u64::from(pool.count))
+        .sum();
+    let requests: Vec<RequestReport> =
+        prepared.iter().enumerate().map(|(i, p)| p.report(i, list, EXACT_STEPS)).collect();
+    with_reports(prepared, constraints, conflict, usable, requests)
+}
+
+/// The same with reports that were made otherwise.
+pub(crate) fn with_reports(
     prepared: &[Prepared<'_>],
     constraints: &[Constraint],
     conflict: Vec<usize>,

@@ -1,88 +1,181 @@
-//! A workload on a host, put as demands and the bins that can serve them.
+//! A workload on a host, put as classes of demands and the bins that can serve them.
+
+use std::collections::BTreeMap;
 
 use super::bins::Bins;
+use super::bits::Bits;
+use super::budget::{Budget, Exhausted};
 use crate::filter::Prepared;
-use crate::pool::Pool;
-use crate::request::{Constraint, Relation};
+use crate::pool::{Pool, Pools};
+use crate::request::{Constraint, Relation, Request, Workload};
+
+/// The filter chain, asked once for each option of each request and each pool.
+#[derive(Debug)]
+pub(super) struct Table<'a> {
+    /// For each request its options, in order of preference.
+    pub(super) options: Vec<Vec<Row<'a>>>,
+}
+
+/// One option of a request.
+#[derive(Debug)]
+pub(super) struct Row<'a> {
+    pub(super) prepared: Prepared<'a>,
+    /// Which pools may serve it.
+    allowed: Vec<bool>,
+}
+
+impl<'a> Table<'a> {
+    /// Asks the filter chain, for guests on their own cells or, if given, on `cells`.
+    pub(super) fn new(
+        pools: &Pools,
+        items: &[(&'a Workload, &'a Request)],
+        cells: Option<&'a [u32]>,
+        budget: &Budget,
+    ) -> Result<Self, Exhausted> {
+        let mut options = Vec::with_capacity(items.len());
+        for &(workload, request) in items {
+            let mut rows = Vec::with_capacity(1);
+            for option in 0..request.options().count() {
+                budget.work(pools.list.len() as u64)?;
+                let cells = cells.unwrap_or(workload.cells());
+                let prepared = Prepared::new(pools, workload, request, option, cells);
+                let allowed = pools.list.iter().map(|pool| prepared.allows(pool)).collect();
+                rows.push(Row { prepared, allowed });
+            }
+            options.push(rows);
+        }
+        Ok(Table { options })
+    }
+
+    /// Whether some option of a request can use a pool.
+    pub(super) fn allows(&self, request: usize, pool: usize) -> bool {
+        self.options[request].iter().any(|row| row.allowed[pool])
+    }
+
+    /// The first request that cannot be served even alone, because for each of its options there are too few devices.
+    pub(super) fn first_without_devices(&self, pools: &Pools) -> Option<usize> {
+        let too_few = |row: &Row<'_>| {
+            let free = pools.list.iter().zip(&row.allowed).filter(|(_, allowed)| **allowed);
+            free.map(|(pool, _)| u64::from(pool.count)).sum::<u64>() < u64::from(row.prepared.count)
+        };
+        self.options.iter().position(|rows| rows.iter().all(too_few))
+    }
+}
+
+/// A request as it takes part in a problem: with one of its options, or, as a bound, with the best of all of them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Ask {
+    pub(super) request: usize,
+    pub(super) option: Option<usize>,
+}
 
 /// Devices that one request needs from one set of pools; a request bound by Placement has one per provider.
 #[derive(Debug)]
-pub(super) struct Demand<'a> {
+pub(super) struct Demand {
+    /// Index into the requests of the problem.
     pub(super) request: usize,
-    provider: Option<&'a str>,
     pub(super) count: u32,
+    /// Demands of one class can use the same bins and are under the same constraints.
+    pub(super) class: usize,
 }
 
-/// A constraint, in terms of demands and of the keys of bins.
+/// A constraint, in terms of classes and of the keys of bins.
 #[derive(Debug)]
 pub(super) struct Scope {
     pub(super) relation: Relation,
     /// Index into the keys of the bins.
     pub(super) key: usize,
-    covers: Vec<bool>,
-}
-
-impl Scope {
-    /// Whether the devices of a demand are under this constraint.
-    pub(super) fn covers(&self, demand: usize) -> bool {
-        self.covers[demand]
-    }
+    /// The classes whose devices are under it.
+    pub(super) covers: Bits,
 }
 
 #[derive(Debug)]
 pub(super) struct Problem<'a> {
     pub(super) pools: &'a [Pool],
     pub(super) bins: &'a Bins,
-    pub(super) prepared: Vec<Prepared<'a>>,
-    pub(super) demands: Vec<Demand<'a>>,
+    /// What takes part.
+    pub(super) asks: Vec<Ask>,
+    pub(super) demands: Vec<Demand>,
+    pub(super) classes: usize,
     pub(super) scopes: Vec<Scope>,
-    /// For each bin the demands that it can serve.
+    /// For each bin the classes that it can serve.
     pub(super) serves: Vec<Vec<usize>>,
+    /// Whether device groups are heeded. A bound leaves them out: with fewer or other requests, more can be servable.
+    pub(super) grouped: bool,
 }
 
 impl<'a> Problem<'a> {
-    /// Puts the problem of these requests. `constraints` name requests by their index in `prepared`.
     pub(super) fn new(
-        pools: &'a [Pool],
+        pools: &'a Pools,
         bins: &'a Bins,
         keys: &[String],
         constraints: &[Constraint],
-        prepared: Vec<Prepared<'a>>,
-    ) -> Self {
-        let demands: Vec<Demand> =
-            (0..prepared.len()).flat_map(|request| demands(&prepared[request], request)).collect();
-        let scopes: Vec<Scope> = constraints
+        table: &Table<'_>,
+        asks: &[Ask],
+        budget: &Budget,
+    ) -> Result<Self, Exhausted> {
+        budget.work(bins.list.len() as u64 * asks.len() as u64)?;
+        let mut members: BTreeMap<Key, usize> = BTreeMap::new();
+        let mut demands = Vec::new();
+        let mut scopes: Vec<Scope> = constraints
             .iter()
             .filter_map(|constraint| {
-                Some(Scope {
-                    relation: constraint.relation,
-                    key: keys.iter().position(|key| *key == constraint.key)?,
-                    covers: demands.iter().map(|d| constraint.requests.contains(&d.request)).collect(),
-                })
+                let key = keys.iter().position(|key| *key == constraint.key)?;
+                Some(Scope { relation: constraint.relation, key, covers: Bits::none(0) })
             })
             .collect();
-        // Pools repeat where they are split into bins; the filter chain is asked once for each.
-        let mut allowed = vec![vec![None; pools.len()]; prepared.len()];
-        let serves = bins
-            .list
-            .iter()
-            .map(|bin| {
-                let pool = &pools[bin.pool];
-                let can_serve = |d: &usize| {
-                    let demand = &demands[*d];
-                    let has_values =
-                        || scopes.iter().all(|scope| !scope.covers(*d) || bin.values[scope.key].is_some());
-                    *allowed[demand.request][bin.pool]
-                        .get_or_insert_with(|| prepared[demand.request].allows(pool))
-                        && (demand.provider.is_none() || demand.provider == pool.provider.as_deref())
-                        && has_values()
-                };
-                (0..demands.len()).filter(can_serve).collect()
-            })
-            .collect();
-        Problem { pools, bins, prepared, demands, scopes, serves }
+        for (index, ask) in asks.iter().enumerate() {
+            let covering: Vec<usize> = constraints
+                .iter()
+                .filter(|constraint| keys.contains(&constraint.key))
+                .enumerate()
+                .filter(|(_, constraint)| constraint.requests.contains(&ask.request))
+                .map(|(scope, _)| scope)
+                .collect();
+            let rows: Vec<&Row<'_>> = match ask.option {
+                Some(option) => vec![&table.options[ask.request][option]],
+                None => table.options[ask.request].iter().collect(),
+            };
+            for (provider, count) in wanted(&rows) {
+                let usable: Vec<u32> = (0..bins.list.len())
+                    .filter(|&b| {
+                        let bin = &bins.list[b];
+                        rows.iter().any(|row| row.allowed[bin.pool])
+                            && (provider.is_none() || provider == pools.list[bin.pool].provider.as_deref())
+                            && covering.iter().all(|&scope| bin.values[scopes[scope].key].is_some())
+                    })
+                    .map(|b| b as u32)
+                    .collect();
+                let next = members.len();
+                let class = *members.entry((usable, covering.clone())).or_insert(next);
+                demands.push(Demand { request: index, count, class });
+            }
+        }
+        let classes = members.len();
+        let mut serves = vec![Vec::new(); bins.list.len()];
+        for scope in &mut scopes {
+            scope.covers = Bits::none(classes);
+        }
+        let mut in_order: Vec<(Key, usize)> = members.into_iter().collect();
+        in_order.sort_by_key(|(_, class)| *class);
+        for ((usable, covering), class) in in_order {
+            usable.into_iter().for_each(|bin| serves[bin as usize].push(class));
+            covering.into_iter().for_each(|scope| scopes[scope].covers.insert(class));
+        }
+        let grouped = !bins.groups.is_empty() && asks.iter().all(|ask| ask.option.is_some());
+        Ok(Problem {
+            pools: &pools.list,
+            bins,
+            asks: asks.to_vec(),
+            demands,
+            classes,
+            scopes,
+            serves,
+            grouped,
+        })
     }
 
+    /// The demands of one request, by its index in the problem.
     pub(super) fn demands_of(&self, request: usize) -> impl Iterator<Item = usize> {
         (0..self.demands.len()).filter(move |&d| self.demands[d].request == request)
     }
@@ -90,19 +183,42 @@ impl<'a> Problem<'a> {
     pub(super) fn pool(&self, bin: usize) -> &'a Pool {
         &self.pools[self.bins.list[bin].pool]
     }
+
+    /// The static group of a bin, if groups are heeded.
+    pub(super) fn group(&self, bin: usize) -> Option<usize> {
+        self.bins.list[bin].group.filter(|_| self.grouped)
+    }
+
+    /// The requests of the workload that have a demand of one of these classes.
+    pub(super) fn requests(&self, classes: &Bits) -> Vec<usize> {
+        let mut requests: Vec<usize> = self
+            .demands
+            .iter()
+            .filter(|demand| classes.contains(demand.class))
+            .map(|demand| self.asks[demand.request].request)
+            .collect();
+        requests.sort_unstable();
+        requests.dedup();
+        requests
+    }
 }
 
-/// The demands of one request, in the order in which its providers were given.
-fn demands<'a>(prepared: &Prepared<'a>, request: usize) -> Vec<Demand<'a>> {
-    if prepared.providers.is_empty() {
-        return vec![Demand { request, provider: None, count: prepared.count }];
+/// What makes demands alike: the bins that they can use, and the constraints that they are under.
+type Key = (Vec<u32>, Vec<usize>);
+
+/// How many devices a request wants, from which provider, in the order in which its providers were given.
+fn wanted<'a>(rows: &[&Row<'a>]) -> Vec<(Option<&'a str>, u32)> {
+    // Placement names as many providers as each option counts devices.
+    let providers = rows.first().map_or(&[][..], |row| &row.prepared.providers);
+    if providers.is_empty() {
+        return vec![(None, rows.iter().map(|row| row.prepared.count).min().unwrap_or(0))];
     }
-    let mut demands: Vec<Demand> = Vec::new();
-    for &provider in &prepared.providers {
-        match demands.iter_mut().find(|d| d.provider == Some(provider)) {
-            Some(demand) => demand.count += 1,
-            None => demands.push(Demand { request, provider: Some(provider), count: 1 }),
+    let mut wanted: Vec<(Option<&str>, u32)> = Vec::new();
+    for &provider in providers {
+        match wanted.iter_mut().find(|(other, _)| *other == Some(provider)) {
+            Some((_, count)) => *count += 1,
+            None => wanted.push((Some(provider), 1)),
         }
     }
-    demands
+    wanted
 }

@@ -1,66 +1,26 @@
 //! Whether what is left can serve all that is needed: a flow that ignores what couples the requests, and a search over
 //! the decisions that the flow gets wrong.
 
-use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
-
-use super::bins::{Bins, Value};
-use super::flow::Network;
+use super::bins::Bins;
+use super::bits::Bits;
+use super::bounds;
+use super::branch;
+use super::budget::{Budget, Exhausted};
+use super::layout::{Layout, Pair, Shared, View};
 use super::problem::Problem;
 use crate::request::Relation;
-
-/// The search budget ran out.
-#[derive(Debug)]
-pub(super) struct Exhausted;
-
-/// The steps that a search may still take.
-#[derive(Debug)]
-pub(super) struct Budget(Cell<u64>);
-
-impl Budget {
-    pub(super) fn new(steps: u64) -> Self {
-        Budget(Cell::new(steps))
-    }
-
-    fn spend(&self) -> Result<(), Exhausted> {
-        let left = self.0.get().checked_sub(1).ok_or(Exhausted)?;
-        self.0.set(left);
-        Ok(())
-    }
-}
-
-/// Which use of a card is meant.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-enum Side {
-    Physical,
-    Virtual,
-}
-
-/// Bins that are interchangeable for the question whether a solution exists.
-#[derive(Debug, Eq, Ord, PartialEq, PartialOrd)]
-struct Atom {
-    /// The demands that its devices can serve; may be empty for members of a static group.
-    serves: Vec<usize>,
-    /// The card whose two uses are both open, and which use this is.
-    card: Option<(usize, Side)>,
-    group: Option<usize>,
-    /// The value under the key of each constraint.
-    values: Vec<Option<Value>>,
-}
 
 /// What has been taken so far.
 #[derive(Clone, Debug)]
 pub(super) struct State {
     /// Devices left in each atom.
-    left: Vec<u64>,
+    pub(super) left: Vec<u64>,
     /// Devices left in each bin.
     pub(super) bins: Vec<u32>,
-    /// Devices that each demand still needs.
+    /// Devices that each class still needs.
     pub(super) needs: Vec<u64>,
-    /// For each constraint of agreement the value agreed on.
-    same: Vec<Option<Value>>,
-    /// For each constraint of difference the values used.
-    used: Vec<BTreeSet<Value>>,
+    /// The pairs that what was taken leaves possible.
+    allowed: Bits,
     /// Which static groups are taken.
     taken: Vec<bool>,
     /// Whether a group that is taken has lost a member.
@@ -69,121 +29,161 @@ pub(super) struct State {
 
 /// Decisions on what the flow cannot express.
 #[derive(Clone, Debug)]
-struct Decisions {
-    same: Vec<Option<Value>>,
-    side: Vec<Option<Side>>,
-    group: Vec<Option<bool>>,
-    forbidden: BTreeSet<(usize, usize)>,
+pub(super) struct Decided {
+    /// The pairs that are possible.
+    pub(super) allowed: Bits,
+    /// For each static group whether it is taken; `None` if that is open.
+    pub(super) group: Vec<Option<bool>>,
+    /// The classes without which what was concluded on the way here would not hold.
+    pub(super) blame: Bits,
 }
 
-/// For a constraint of difference, the values that each demand may use.
-type Guide = (usize, BTreeSet<(usize, Value)>);
+/// A decision, and the classes that it takes something from.
+#[derive(Debug)]
+pub(super) struct Branch {
+    pub(super) decided: Decided,
+    pub(super) touched: Bits,
+}
+
+/// How many devices go through a pair.
+pub(super) type Amount = (usize, u64);
 
 enum Relaxed {
-    Impossible,
-    Solution,
-    Branches(Vec<Decisions>),
+    /// Not even the flow can serve these classes together, whatever is decided about others.
+    Impossible(Bits),
+    Solution(Vec<Amount>),
+    /// One of these holds: the others, or the one to be looked at first; and the classes that what was concluded so far is owed to.
+    Branches(Vec<Branch>, Branch, Bits),
+}
+
+/// The branches of a decision that are still to be looked at.
+struct Frame {
+    /// In reverse order.
+    open: Vec<Branch>,
+    /// The classes that the branch looked at takes something from.
+    touched: Bits,
+    /// The classes that the branches looked at failed on.
+    core: Bits,
 }
 
 pub(super) struct Search<'p> {
-    problem: &'p Problem<'p>,
+    pub(super) problem: &'p Problem<'p>,
     bins: &'p Bins,
-    atoms: Vec<Atom>,
-    /// The atom of each bin; `None` if the bin can play no part.
-    atom_of: Vec<Option<usize>>,
-    /// The atoms of each card that is open, by use.
-    cards: Vec<[Vec<usize>; 2]>,
-    /// The atoms of each static group.
-    groups: Vec<Vec<usize>>,
+    pub(super) layout: Layout,
+    views: Vec<View>,
     budget: &'p Budget,
     pub(super) state: State,
+    /// A solution of what is left, as devices per pair.
+    witness: Vec<u64>,
 }
 
 impl<'p> Search<'p> {
     pub(super) fn new(problem: &'p Problem<'p>, budget: &'p Budget) -> Self {
         let bins = problem.bins;
-        let takes_part = |bin: usize| !problem.serves[bin].is_empty() || bins.list[bin].group.is_some();
-        let open = |family: usize| {
-            let family = &bins.cards.list[family];
-            family.physical.iter().any(|&b| takes_part(b)) && family.virtuals.iter().any(|&b| takes_part(b))
-        };
-        let mut ids: BTreeMap<Atom, usize> = BTreeMap::new();
-        let atom_of: Vec<Option<usize>> = (0..bins.list.len())
-            .map(|b| {
-                let bin = &bins.list[b];
-                let card = bins.cards.of_pool[b].filter(|&family| open(family)).map(|family| {
-                    let physical = bins.cards.list[family].physical.contains(&b);
-                    (family, if physical { Side::Physical } else { Side::Virtual })
-                });
-                let values = problem.scopes.iter().map(|scope| bin.values[scope.key]).collect();
-                let atom = Atom { serves: problem.serves[b].clone(), card, group: bin.group, values };
-                let next = ids.len();
-                takes_part(b).then(|| *ids.entry(atom).or_insert(next))
-            })
-            .collect();
-        let mut in_order: Vec<(Atom, usize)> = ids.into_iter().collect();
-        in_order.sort_by_key(|(_, id)| *id);
-        let atoms: Vec<Atom> = in_order.into_iter().map(|(atom, _)| atom).collect();
-        let mut cards = vec![[Vec::new(), Vec::new()]; bins.cards.list.len()];
-        let mut groups = vec![Vec::new(); bins.groups.len()];
-        for (id, atom) in atoms.iter().enumerate() {
-            if let Some((card, side)) = atom.card {
-                cards[card][side as usize].push(id);
-            }
-            if let Some(group) = atom.group {
-                groups[group].push(id);
-            }
-        }
-        let mut left = vec![0; atoms.len()];
-        for (bin, atom) in atom_of.iter().enumerate() {
+        let layout = Layout::new(problem);
+        let mut left = vec![0; layout.atoms.len()];
+        for (bin, atom) in layout.atom_of.iter().enumerate() {
             if let Some(atom) = atom {
                 left[*atom] += u64::from(bins.list[bin].count);
             }
         }
+        let mut needs = vec![0; problem.classes];
+        for demand in &problem.demands {
+            needs[demand.class] += u64::from(demand.count);
+        }
         let state = State {
             left,
             bins: bins.list.iter().map(|bin| bin.count).collect(),
-            needs: problem.demands.iter().map(|demand| u64::from(demand.count)).collect(),
-            same: vec![None; problem.scopes.len()],
-            used: vec![BTreeSet::new(); problem.scopes.len()],
+            needs,
+            allowed: Bits::all(layout.pairs.len()),
             taken: vec![false; bins.groups.len()],
             broken: false,
         };
-        Search { problem, bins, atoms, atom_of, cards, groups, budget, state }
+        let views = View::all(problem, &layout);
+        let witness = vec![0; layout.pairs.len()];
+        Search { problem, bins, layout, views, budget, state, witness }
     }
 
-    /// What makes two bins interchangeable for a demand.
-    pub(super) fn atom(&self, bin: usize) -> Option<usize> {
-        self.atom_of[bin]
+    /// How many devices of a bin a class may take now.
+    pub(super) fn limit(&self, class: usize, bin: usize) -> u32 {
+        match self.layout.pair(class, bin) {
+            Some(pair) if self.state.allowed.contains(pair) => {
+                let most = if self.layout.single.contains(class) { 1 } else { u64::MAX };
+                let possible = self.state.needs[class].min(u64::from(self.state.bins[bin])).min(most);
+                u32::try_from(possible).unwrap_or(u32::MAX)
+            }
+            _ => 0,
+        }
     }
 
-    /// How many devices of a bin a demand may take now.
-    pub(super) fn limit(&self, demand: usize, bin: usize) -> u32 {
-        let Some(atom) = self.atom_of[bin].filter(|_| self.problem.serves[bin].contains(&demand)) else {
-            return 0;
-        };
-        let possible =
-            self.capacity(demand, atom).min(self.state.needs[demand]).min(u64::from(self.state.bins[bin]));
-        u32::try_from(possible).unwrap_or(u32::MAX)
+    /// Takes as many devices of a bin for a class as it can have, up to `limit`, such that the rest can still be served;
+    /// says how many.
+    ///
+    /// What is left must be solvable, as [`Search::solve`] has found. If the class can take `n` it can take `n - 1` (the
+    /// rest then takes the last one), so halving finds the answer; and what the known solution takes it can take.
+    pub(super) fn take_most(&mut self, class: usize, bin: usize, limit: u32) -> Result<u32, Exhausted> {
+        let Some(pair) = self.layout.pair(class, bin) else { return Ok(0) };
+        let mut possible = u32::try_from(self.witness[pair].min(u64::from(limit))).unwrap_or(limit);
+        let mut impossible = limit + 1;
+        let mut attempt = limit;
+        let mut best = None;
+        while possible + 1 < impossible {
+            let before = self.state.clone();
+            self.take(class, bin, attempt);
+            let solution = self.search();
+            let after = std::mem::replace(&mut self.state, before);
+            match solution? {
+                Ok(solution) => {
+                    possible = attempt;
+                    best = Some((after, solution));
+                }
+                Err(_) => impossible = attempt,
+            }
+            attempt = possible + (impossible - possible) / 2;
+        }
+        match best {
+            Some((after, solution)) => {
+                self.state = after;
+                self.remember(&solution);
+            }
+            None if possible > 0 => {
+                self.take(class, bin, possible);
+                self.witness[pair] -= u64::from(possible);
+            }
+            None => {}
+        }
+        Ok(possible)
     }
 
-    /// Takes devices of a bin for a demand, and with them what they exclude.
-    pub(super) fn take(&mut self, demand: usize, bin: usize, count: u32) {
+    /// Whether what is left can serve all that is needed; if not, classes that cannot be served together.
+    pub(super) fn solve(&mut self) -> Result<Result<(), Bits>, Exhausted> {
+        Ok(self.search()?.map(|solution| self.remember(&solution)))
+    }
+
+    fn remember(&mut self, solution: &[Amount]) {
+        self.witness.fill(0);
+        for &(pair, amount) in solution {
+            self.witness[pair] += amount;
+        }
+    }
+
+    /// Takes devices of a bin for a class, and with them what they exclude.
+    fn take(&mut self, class: usize, bin: usize, count: u32) {
         self.withdraw(bin, count);
         self.exclude(bin);
-        self.state.needs[demand] -= u64::from(count);
-        let values = &self.bins.list[bin].values;
-        for (scope, constraint) in self.problem.scopes.iter().enumerate() {
-            if let (true, Some(value)) = (constraint.covers(demand), values[constraint.key]) {
-                match constraint.relation {
-                    Relation::Same => self.state.same[scope] = Some(value),
-                    Relation::Distinct => {
-                        self.state.used[scope].insert(value);
-                    }
+        self.state.needs[class] -= u64::from(count);
+        for (s, scope) in self.problem.scopes.iter().enumerate() {
+            let Some(atom) = self.layout.atom_of[bin].filter(|_| scope.covers.contains(class)) else {
+                continue;
+            };
+            for (value, pairs) in &self.layout.by_value[s] {
+                let is_value = self.layout.atoms[atom].values[s] == Some(*value);
+                if is_value == (scope.relation == Relation::Distinct) {
+                    pairs.iter().for_each(|&pair| self.state.allowed.remove(pair));
                 }
             }
         }
-        if let Some(group) = self.bins.list[bin].group
+        if let Some(group) = self.problem.group(bin)
             && !std::mem::replace(&mut self.state.taken[group], true)
         {
             // Members that nobody asks for come along, and exclude what they exclude.
@@ -199,7 +199,7 @@ impl<'p> Search<'p> {
         for &other in self.bins.cards.excluded_by(bin) {
             let lost = self.state.bins[other];
             self.withdraw(other, lost);
-            let Some(group) = self.bins.list[other].group.filter(|_| lost > 0) else { continue };
+            let Some(group) = self.problem.group(other).filter(|_| lost > 0) else { continue };
             if self.state.taken[group] {
                 self.state.broken = true;
                 continue;
@@ -213,320 +213,276 @@ impl<'p> Search<'p> {
 
     fn withdraw(&mut self, bin: usize, count: u32) {
         self.state.bins[bin] -= count;
-        if let Some(atom) = self.atom_of[bin] {
+        if let Some(atom) = self.layout.atom_of[bin] {
             self.state.left[atom] -= u64::from(count);
         }
     }
 
-    /// The most devices, up to `limit`, that a demand can take from a bin such that the rest can still be served.
+    /// Looks for a solution of what is left, depth first.
     ///
-    /// If it can take `n` it can take `n - 1` (the rest then takes the last one), so halving finds the answer.
-    pub(super) fn most(&mut self, demand: usize, bin: usize, limit: u32) -> Result<u32, Exhausted> {
-        let (mut possible, mut impossible) = (0, limit + 1);
-        let mut attempt = limit;
-        while possible + 1 < impossible {
-            let before = self.state.clone();
-            self.take(demand, bin, attempt);
-            let solvable = self.solvable();
-            self.state = before;
-            if solvable? {
-                possible = attempt;
-            } else {
-                impossible = attempt;
-            }
-            attempt = possible + (impossible - possible) / 2;
+    /// A branch that fails on classes that its decision does not touch would fail without that decision too, so that the
+    /// other branches need not be looked at.
+    fn search(&mut self) -> Result<Result<Vec<Amount>, Bits>, Exhausted> {
+        if self.state.broken {
+            return Ok(Err(Bits::all(self.problem.classes)));
         }
-        Ok(possible)
-    }
-
-    /// Whether what is left can serve all that is needed.
-    pub(super) fn solvable(&self) -> Result<bool, Exhausted> {
-        let state = &self.state;
-        if state.broken {
-            return Ok(false);
+        let taken = self.state.taken.iter().map(|&taken| taken.then_some(true));
+        let mut decided = Decided {
+            allowed: self.state.allowed.clone(),
+            group: taken.collect(),
+            blame: Bits::none(self.problem.classes),
+        };
+        let mut frames: Vec<Frame> = Vec::new();
+        loop {
+            let mut core = match self.relax(decided)? {
+                Relaxed::Solution(solution) => return Ok(Ok(solution)),
+                Relaxed::Impossible(core) => core,
+                Relaxed::Branches(mut open, first, core) => {
+                    open.reverse();
+                    frames.push(Frame { open, touched: first.touched, core });
+                    decided = first.decided;
+                    continue;
+                }
+            };
+            decided = loop {
+                let Some(mut frame) = frames.pop() else { return Ok(Err(core)) };
+                if core.is_disjoint(&frame.touched) {
+                    continue;
+                }
+                frame.core.add(&core);
+                match frame.open.pop() {
+                    Some(next) => {
+                        frame.touched = next.touched;
+                        frames.push(frame);
+                        break next.decided;
+                    }
+                    None => core = frame.core,
+                }
+            };
         }
-        let mut open = vec![Decisions {
-            same: state.same.clone(),
-            side: vec![None; self.cards.len()],
-            group: state.taken.iter().map(|&taken| taken.then_some(true)).collect(),
-            forbidden: BTreeSet::new(),
-        }];
-        while let Some(decisions) = open.pop() {
-            self.budget.spend()?;
-            match self.relax(decisions) {
-                Relaxed::Impossible => {}
-                Relaxed::Solution => return Ok(true),
-                // The first branch is looked at first.
-                Relaxed::Branches(branches) => open.extend(branches.into_iter().rev()),
-            }
-        }
-        Ok(false)
-    }
-
-    /// How many devices of an atom a demand may have, as far as what was taken and the constraints on single devices
-    /// say.
-    fn capacity(&self, demand: usize, atom: usize) -> u64 {
-        let mut capacity = self.state.left[atom];
-        for (scope, constraint) in self.problem.scopes.iter().enumerate() {
-            if !constraint.covers(demand) {
-                continue;
-            }
-            let Some(value) = self.atoms[atom].values[scope] else { return 0 };
-            match constraint.relation {
-                Relation::Same if self.state.same[scope].is_some_and(|same| same != value) => return 0,
-                Relation::Same => {}
-                Relation::Distinct if self.state.used[scope].contains(&value) => return 0,
-                Relation::Distinct => capacity = capacity.min(1),
-            }
-        }
-        capacity
     }
 
     /// The flow under these decisions: whether there is one, whether it is a solution, and if not, what to decide.
-    fn relax(&self, mut decisions: Decisions) -> Relaxed {
-        // A group that is taken settles the use of the cards that its members are on.
-        for (group, atoms) in self.groups.iter().enumerate() {
-            for &atom in
-                atoms.iter().filter(|&&a| decisions.group[group] == Some(true) && self.state.left[a] > 0)
-            {
-                if let Some((card, side)) = self.atoms[atom].card {
-                    if decisions.side[card].is_some_and(|decided| decided != side) {
-                        return Relaxed::Impossible;
-                    }
-                    decisions.side[card] = Some(side);
+    fn relax(&mut self, mut decided: Decided) -> Result<Relaxed, Exhausted> {
+        self.budget.work(self.layout.pairs.len() as u64)?;
+        if let Err(core) = bounds::settle(self, &mut decided) {
+            return Ok(Relaxed::Impossible(core));
+        }
+        let mut branches: Option<Vec<Branch>> = None;
+        for view in 0..self.views.len() {
+            let (solution, mixed) = match self.flow(view, &decided)? {
+                Ok(found) => found,
+                Err(mut core) => {
+                    core.add(&decided.blame);
+                    return Ok(Relaxed::Impossible(core));
                 }
-            }
-        }
-        let mut edges = Vec::new();
-        for (a, atom) in self.atoms.iter().enumerate() {
-            let group_out = atom.group.is_some_and(|group| decisions.group[group] == Some(false));
-            let card_out =
-                atom.card.is_some_and(|(card, side)| decisions.side[card].is_some_and(|d| d != side));
-            if self.state.left[a] == 0 || group_out || card_out {
-                continue;
-            }
-            for &d in &atom.serves {
-                let agrees = self.problem.scopes.iter().enumerate().all(|(s, scope)| {
-                    scope.relation != Relation::Same
-                        || !scope.covers(d)
-                        || decisions.same[s].is_none_or(|same| atom.values[s] == Some(same))
-                });
-                let capacity = self.capacity(d, a);
-                if capacity > 0 && agrees && self.state.needs[d] > 0 && !decisions.forbidden.contains(&(d, a))
-                {
-                    edges.push((d, a, capacity));
-                }
-            }
-        }
-        let Some(guides) = self.distribute(&edges) else { return Relaxed::Impossible };
-        let Some(flow) = self.flow(&edges, &decisions) else { return Relaxed::Impossible };
-        let branches = self.branches(&flow, &edges, &decisions);
-        if branches.is_empty() {
-            return Relaxed::Solution;
-        }
-        if !guides.is_empty() {
-            // Where devices must differ, a way to give each demand values of its own often leads straight to a solution.
-            let guided = |d: usize, a: usize| {
-                guides.iter().all(|(scope, given)| {
-                    !self.problem.scopes[*scope].covers(d)
-                        || self.atoms[a].values[*scope].is_some_and(|value| given.contains(&(d, value)))
-                })
             };
-            let narrow: Vec<_> = edges.iter().copied().filter(|&(d, a, _)| guided(d, a)).collect();
-            if let Some(flow) = self.flow(&narrow, &decisions)
-                && self.branches(&flow, &narrow, &decisions).is_empty()
-            {
-                return Relaxed::Solution;
+            match branch::branches(self, &solution, mixed.as_ref(), &decided) {
+                None => return Ok(Relaxed::Solution(solution)),
+                wrong => branches = branches.or(wrong),
             }
         }
-        Relaxed::Branches(branches)
-    }
-
-    /// The flow over these edges, as devices per demand and atom; `None` if it cannot serve all.
-    fn flow(&self, edges: &[(usize, usize, u64)], decisions: &Decisions) -> Option<Vec<(usize, usize, u64)>> {
-        let mut network = Network::new(self.state.needs.clone(), self.state.left.clone());
-        for &(d, a, capacity) in edges {
-            network.connect(d, a, capacity);
+        if let Err(mut core) = bounds::check(self, &decided)? {
+            core.add(&decided.blame);
+            return Ok(Relaxed::Impossible(core));
         }
-        let forced: Vec<usize> = (0..self.groups.len())
-            .filter(|&group| decisions.group[group] == Some(true))
-            .flat_map(|group| self.groups[group].iter().copied())
-            .filter(|&a| !self.atoms[a].serves.is_empty() && self.state.left[a] > 0)
-            .collect();
-        let served = network.exhaust(&forced) && network.satisfy();
-        served.then(|| network.flows().map(|edge| (edge.left, edge.right, edge.flow)).collect())
+        let mut branches = branches.unwrap_or_default();
+        if branches.is_empty() {
+            return Ok(Relaxed::Impossible(Bits::all(self.problem.classes)));
+        }
+        let first = branches.remove(0);
+        Ok(Relaxed::Branches(branches, first, decided.blame))
     }
 
-    /// For each constraint of difference a way to give each demand as many values of its own as it needs; `None` if for
-    /// one of them there is none.
-    fn distribute(&self, edges: &[(usize, usize, u64)]) -> Option<Vec<Guide>> {
-        let mut guides = Vec::new();
-        for (s, scope) in self.problem.scopes.iter().enumerate() {
-            if scope.relation != Relation::Distinct {
+    /// How many devices a pair can give, as far as single pairs can say.
+    pub(super) fn capacity(&self, pair: usize) -> u64 {
+        let pair = self.layout.pairs[pair];
+        if self.state.needs[pair.class] == 0 {
+            0
+        } else if self.layout.single.contains(pair.class) {
+            self.state.left[pair.atom].min(1)
+        } else {
+            self.state.left[pair.atom]
+        }
+    }
+
+    /// The pairs that are possible under these decisions and have something to give.
+    pub(super) fn open_pairs<'s>(&'s self, decided: &'s Decided) -> impl Iterator<Item = usize> + 's {
+        decided.allowed.iter().filter(|&pair| self.capacity(pair) > 0)
+    }
+
+    /// A flow that serves all classes, and the first value that is shared in a way that no pair allows; or classes that
+    /// cannot be served together.
+    fn flow(&mut self, view: usize, decided: &Decided) -> Result<Result<Flow, Bits>, Exhausted> {
+        self.budget.step()?;
+        let everyone = Bits::all(self.problem.classes);
+        self.load(view, decided, &everyone);
+        let forced: Vec<usize> = (0..self.layout.groups.len())
+            .filter(|&group| decided.group[group] == Some(true))
+            .flat_map(|group| self.layout.groups[group].iter().copied())
+            .filter(|&atom| !self.layout.atoms[atom].serves.is_empty() && self.state.left[atom] > 0)
+            .collect();
+        let View { network, needs, nodes, sinks, .. } = &mut self.views[view];
+        // What a group that is taken must give is used up first; serving the rest never takes it back (the theorem of
+        // Mendelsohn and Dulmage).
+        let mut served = 0;
+        if !forced.is_empty() {
+            forced.iter().for_each(|&atom| network.open(sinks[atom], self.state.left[atom]));
+            served = network.augment();
+            if served < forced.iter().map(|&atom| self.state.left[atom]).sum() {
+                self.budget.work(network.visits())?;
+                let classes = forced.iter().flat_map(|&atom| &self.layout.atoms[atom].serves);
+                let mut core = Bits::none(self.problem.classes);
+                classes.for_each(|&class| core.insert(class));
+                return Ok(Err(core));
+            }
+        }
+        for (atom, &sink) in sinks.iter().enumerate() {
+            if !forced.contains(&atom) {
+                network.open(sink, self.state.left[atom]);
+            }
+        }
+        served += network.augment();
+        self.budget.work(network.visits())?;
+        if served < self.state.needs.iter().sum() {
+            let mut core = Bits::none(self.problem.classes);
+            (0..needs.len()).filter(|&c| network.reached(nodes[c])).for_each(|class| core.insert(class));
+            return Ok(Err(core));
+        }
+        Ok(Ok(self.read(view, decided)))
+    }
+
+    /// Opens the network from the source to the atoms, for these classes.
+    fn load(&mut self, view: usize, decided: &Decided, classes: &Bits) {
+        let View { network, needs, routes, .. } = &mut self.views[view];
+        network.close();
+        for class in classes.iter() {
+            network.open(needs[class], self.state.needs[class]);
+        }
+        let Search { layout, state, .. } = self;
+        for pair in decided.allowed.iter() {
+            let Pair { class, atom } = layout.pairs[pair];
+            if state.needs[class] == 0 || state.left[atom] == 0 || !classes.contains(class) {
                 continue;
             }
-            let covered: BTreeSet<(usize, Value)> = edges
-                .iter()
-                .filter(|(d, _, _)| scope.covers(*d))
-                .filter_map(|&(d, a, _)| Some((d, self.atoms[a].values[s]?)))
-                .collect();
-            let values: BTreeSet<Value> = covered.iter().map(|&(_, value)| value).collect();
-            let values: Vec<Value> = values.into_iter().collect();
-            let needs =
-                (0..self.state.needs.len()).map(|d| if scope.covers(d) { self.state.needs[d] } else { 0 });
-            let mut network = Network::new(needs.collect(), vec![1; values.len()]);
-            for (d, value) in covered {
-                if let Ok(at) = values.binary_search(&value) {
-                    network.connect(d, at, 1);
+            let most = if layout.single.contains(class) { 1 } else { state.left[atom] };
+            for &arc in &routes[pair] {
+                network.open(arc, most);
+            }
+        }
+    }
+
+    /// What goes through each pair, and the first value that is shared in a way that no pair allows.
+    fn read(&self, view: usize, decided: &Decided) -> Flow {
+        let View { network, routes, shared, .. } = &self.views[view];
+        let mut amounts: Vec<Amount> = Vec::new();
+        let mut mixed = None;
+        for (pair, route) in routes.iter().enumerate() {
+            // A route of one arc, or of two through a node of its own class, is the pair's alone at its end.
+            if let ([last] | [_, last], true) = (route.as_slice(), decided.allowed.contains(pair)) {
+                let amount = network.flow(*last);
+                if amount > 0 {
+                    amounts.push((pair, amount));
                 }
             }
-            if !network.satisfy() {
-                return None;
-            }
-            guides.push((s, network.flows().map(|edge| (edge.left, values[edge.right])).collect()));
         }
-        Some(guides)
-    }
-
-    /// What to decide about the first thing that a flow gets wrong; nothing if it is a solution.
-    fn branches(
-        &self,
-        flow: &[(usize, usize, u64)],
-        edges: &[(usize, usize, u64)],
-        decisions: &Decisions,
-    ) -> Vec<Decisions> {
-        let mut used = vec![0; self.atoms.len()];
-        for &(_, a, amount) in flow {
-            used[a] += amount;
-        }
-        self.branch_same(flow, edges, decisions)
-            .or_else(|| self.branch_group(&used, decisions))
-            .or_else(|| self.branch_card(&used, decisions))
-            .or_else(|| self.branch_distinct(flow, decisions))
-            .unwrap_or_default()
-    }
-
-    /// Devices that must agree and do not: one branch per value that they could agree on.
-    fn branch_same(
-        &self,
-        flow: &[(usize, usize, u64)],
-        edges: &[(usize, usize, u64)],
-        decisions: &Decisions,
-    ) -> Option<Vec<Decisions>> {
-        let values = |s: usize, pairs: &mut dyn Iterator<Item = (usize, usize)>| -> BTreeSet<Value> {
-            pairs
-                .filter(|&(d, _)| self.problem.scopes[s].covers(d))
-                .filter_map(|(_, a)| self.atoms[a].values[s])
-                .collect()
-        };
-        let scope = (0..self.problem.scopes.len()).find(|&s| {
-            self.problem.scopes[s].relation == Relation::Same
-                && decisions.same[s].is_none()
-                && values(s, &mut flow.iter().map(|&(d, a, _)| (d, a))).len() > 1
-        })?;
-        let candidates = values(scope, &mut edges.iter().map(|&(d, a, _)| (d, a)));
-        Some(
-            candidates
-                .into_iter()
-                .map(|value| {
-                    let mut branch = decisions.clone();
-                    branch.same[scope] = Some(value);
-                    branch
-                })
-                .collect(),
-        )
-    }
-
-    /// A group that is used in part: it is taken as a whole, or it and those like it are left alone.
-    fn branch_group(&self, used: &[u64], decisions: &Decisions) -> Option<Vec<Decisions>> {
-        let partly = |group: &usize| {
-            let atoms = || self.groups[*group].iter().copied().filter(|&a| self.state.left[a] > 0);
-            // A member on a card settles the use of that card, which is decided with the group.
-            let whole = atoms().all(|a| {
-                let complete = self.atoms[a].serves.is_empty() || used[a] == self.state.left[a];
-                complete && self.atoms[a].card.is_none()
-            });
-            decisions.group[*group].is_none() && atoms().any(|a| used[a] > 0) && !whole
-        };
-        let group = (0..self.groups.len()).find(partly)?;
-        let looks = |group: usize| {
-            let mut atoms: Vec<_> = self.groups[group]
-                .iter()
-                .map(|&a| (&self.atoms[a].serves, self.state.left[a], &self.atoms[a].values))
-                .collect();
-            atoms.sort();
-            atoms
-        };
-        let plain = |group: usize| {
-            let atoms = &self.groups[group];
-            atoms.iter().all(|&a| self.atoms[a].card.is_none())
-                && !decisions.forbidden.iter().any(|(_, a)| atoms.contains(a))
-        };
-        let alike: Vec<usize> = (0..self.groups.len())
-            .filter(|&g| decisions.group[g].is_none())
-            .filter(|&g| g == group || (plain(g) && plain(group) && looks(g) == looks(group)))
-            .collect();
-        let (mut taken, mut left) = (decisions.clone(), decisions.clone());
-        taken.group[alike[0]] = Some(true);
-        for g in alike {
-            left.group[g] = Some(false);
-        }
-        Some(vec![taken, left])
-    }
-
-    /// A card used as PF and as VFs: the first of those like it gives its PF, or none of them does.
-    fn branch_card(&self, used: &[u64], decisions: &Decisions) -> Option<Vec<Decisions>> {
-        let busy = |card: usize, side: usize| self.cards[card][side].iter().any(|&a| used[a] > 0);
-        let card = (0..self.cards.len()).find(|&card| busy(card, 0) && busy(card, 1))?;
-        let looks = |card: usize| {
-            self.cards[card].each_ref().map(|atoms| {
-                let mut atoms: Vec<_> = atoms
-                    .iter()
-                    .filter(|&&a| self.state.left[a] > 0)
-                    .map(|&a| (&self.atoms[a].serves, self.state.left[a], &self.atoms[a].values))
-                    .collect();
-                atoms.sort();
-                atoms
-            })
-        };
-        let plain = |card: usize| {
-            let atoms = || self.cards[card].iter().flatten();
-            atoms().all(|&a| self.atoms[a].group.is_none())
-                && !decisions.forbidden.iter().any(|(_, a)| atoms().any(|other| other == a))
-        };
-        let wanted = looks(card);
-        let alike: Vec<usize> = (0..self.cards.len())
-            .filter(|&c| decisions.side[c].is_none())
-            .filter(|&c| c == card || (plain(c) && plain(card) && looks(c) == wanted))
-            .collect();
-        let (mut physical, mut virtuals) = (decisions.clone(), decisions.clone());
-        physical.side[alike[0]] = Some(Side::Physical);
-        for c in alike {
-            virtuals.side[c] = Some(Side::Virtual);
-        }
-        Some(vec![physical, virtuals])
-    }
-
-    /// Two uses of one value where all must differ: one of the two is ruled out.
-    fn branch_distinct(&self, flow: &[(usize, usize, u64)], decisions: &Decisions) -> Option<Vec<Decisions>> {
-        for (s, scope) in self.problem.scopes.iter().enumerate() {
-            if scope.relation != Relation::Distinct {
+        for (at, value) in shared.iter().enumerate() {
+            if network.flow(value.through) == 0 {
                 continue;
             }
-            let mut first: BTreeMap<Value, (usize, usize)> = BTreeMap::new();
-            for &(d, a, _) in flow.iter().filter(|(d, _, _)| scope.covers(*d)) {
-                let Some(value) = self.atoms[a].values[s] else { continue };
-                if let Some(&other) = first.get(&value) {
-                    let without = |pair| {
-                        let mut branch = decisions.clone();
-                        branch.forbidden.insert(pair);
-                        branch
-                    };
-                    return Some(vec![without((d, a)), without(other)]);
-                }
-                first.insert(value, (d, a));
+            let passes = |&&(pair, into, out): &&(usize, _, _)| {
+                network.flow(into) > 0 && network.flow(out) > 0 && decided.allowed.contains(pair)
+            };
+            match value.pairs.iter().find(passes) {
+                Some(&(pair, ..)) => amounts.push((pair, 1)),
+                None => mixed = mixed.or(Some(at)),
             }
         }
-        None
+        let mixed = mixed.map(|at| {
+            let Shared { scope, pairs, .. } = &shared[at];
+            (*scope, pairs.iter().map(|&(pair, ..)| pair).collect())
+        });
+        (amounts, mixed)
+    }
+
+    /// The least that these classes take away when they are served, where a device of each atom costs what `cost` says;
+    /// `None` if they cannot be served.
+    ///
+    /// What classes can be served from is a gammoid, in which taking the cheapest that still helps is best.
+    pub(super) fn least_cost(
+        &mut self,
+        decided: &Decided,
+        classes: &Bits,
+        cost: &[u64],
+    ) -> Result<Option<u64>, Exhausted> {
+        self.load(0, decided, classes);
+        let View { network, sinks, .. } = &mut self.views[0];
+        let mut by_cost: Vec<usize> = (0..sinks.len()).filter(|&atom| self.state.left[atom] > 0).collect();
+        by_cost.sort_by_key(|&atom| cost[atom]);
+        let mut missing: u64 = classes.iter().map(|class| self.state.needs[class]).sum();
+        let mut total = 0_u64;
+        for alike in by_cost.chunk_by(|&a, &b| cost[a] == cost[b]) {
+            alike.iter().for_each(|&atom| network.open(sinks[atom], self.state.left[atom]));
+            let served = network.augment();
+            total = total.saturating_add(served.saturating_mul(cost[alike[0]]));
+            missing -= served;
+            if missing == 0 {
+                break;
+            }
+        }
+        self.budget.work(network.visits())?;
+        Ok((missing == 0).then_some(total))
+    }
+
+    /// Whether a flow decides everything: nothing couples the requests but the devices themselves.
+    pub(super) fn is_counting(&self) -> bool {
+        let open = |sides: &[Vec<usize>; 2]| sides.iter().all(|side| !side.is_empty());
+        self.problem.scopes.is_empty() && !self.problem.grouped && !self.layout.cards.iter().any(open)
+    }
+
+    /// Requests (by their index in the problem) that counting alone shows to be in conflict, none of which it can do
+    /// without; `None` if counting does not refute all of them together.
+    pub(super) fn counted_conflict(&mut self) -> Result<Option<Vec<usize>>, Exhausted> {
+        let decided = Decided {
+            allowed: self.state.allowed.clone(),
+            group: vec![None; self.bins.groups.len()],
+            blame: Bits::none(self.problem.classes),
+        };
+        let Err(core) = self.flow(0, &decided)? else { return Ok(None) };
+        self.load(0, &decided, &core);
+        let View { network, needs, sinks, .. } = &mut self.views[0];
+        for (atom, &sink) in sinks.iter().enumerate() {
+            network.open(sink, self.state.left[atom]);
+        }
+        let mut missing = core.iter().map(|class| self.state.needs[class]).sum::<u64>() - network.augment();
+        let problem = self.problem;
+        let demands = |request: usize| {
+            let own = problem.demands.iter().filter(move |demand| demand.request == request);
+            own.filter(|demand| core.contains(demand.class))
+        };
+        let mut conflict: Vec<usize> =
+            (0..problem.asks.len()).filter(|&request| demands(request).next().is_some()).collect();
+        // A single device is missing: with any one of them gone it is there.
+        let mut at = if missing == 1 { conflict.len() } else { 0 };
+        while at < conflict.len() {
+            let before = network.snapshot();
+            let mut without = missing;
+            for demand in demands(conflict[at]) {
+                without -= network.lower(needs[demand.class], u64::from(demand.count));
+            }
+            without -= network.augment();
+            self.budget.work(network.visits() + before.len() as u64)?;
+            if without > 0 {
+                missing = without;
+                conflict.remove(at);
+            } else {
+                network.restore(&before);
+                at += 1;
+            }
+        }
+        Ok(Some(conflict))
     }
 }
+
+/// What goes through each pair, and the constraint and the pairs of a value that is shared in a way that no pair allows.
+type Flow = (Vec<Amount>, Option<(usize, Vec<usize>)>);

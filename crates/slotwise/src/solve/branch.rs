@@ -1,0 +1,208 @@
+//! What to decide about the first thing that a flow gets wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::bins::Value;
+use super::bits::Bits;
+use super::layout::{Layout, Side};
+use super::search::{Amount, Branch, Decided, Search};
+use crate::request::Relation;
+
+/// The decisions of which one holds; `None` if the flow gets nothing wrong and is a solution.
+///
+/// `mixed` is a value that several classes share in a way that no pair allows.
+pub(super) fn branches(
+    search: &Search<'_>,
+    flow: &[Amount],
+    mixed: Option<&(usize, Vec<usize>)>,
+    decided: &Decided,
+) -> Option<Vec<Branch>> {
+    let layout = &search.layout;
+    let mut used = vec![0; layout.atoms.len()];
+    for &(pair, amount) in flow {
+        used[layout.pairs[pair].atom] += amount;
+    }
+    same(search, flow, decided)
+        .or_else(|| group(search, &used, decided))
+        .or_else(|| card(search, &used, decided))
+        .or_else(|| distinct(search, flow, decided))
+        .or_else(|| mixed.map(|(_, pairs)| owners(search, pairs, decided)))
+}
+
+/// The decisions without the pairs that `removed` names.
+fn without(search: &Search<'_>, decided: &Decided, removed: impl Fn(usize) -> bool) -> Branch {
+    let Search { layout, problem, .. } = search;
+    let mut branch = Branch { decided: decided.clone(), touched: Bits::none(problem.classes) };
+    for pair in decided.allowed.iter().filter(|&pair| removed(pair)) {
+        branch.decided.allowed.remove(pair);
+        branch.touched.insert(layout.pairs[pair].class);
+    }
+    branch
+}
+
+/// Devices that must agree and do not: one branch per value that they could agree on, of the constraint that has fewest
+/// of them.
+fn same(search: &Search<'_>, flow: &[Amount], decided: &Decided) -> Option<Vec<Branch>> {
+    let Search { layout, problem, .. } = search;
+    let value = |s: usize, pair: usize| {
+        let pair = layout.pairs[pair];
+        layout.atoms[pair.atom].values[s].filter(|_| problem.scopes[s].covers.contains(pair.class))
+    };
+    let candidates =
+        (0..problem.scopes.len()).filter(|&s| problem.scopes[s].relation == Relation::Same).filter_map(|s| {
+            let mut chosen: BTreeMap<Value, u64> = BTreeMap::new();
+            for &(pair, amount) in flow {
+                if let Some(value) = value(s, pair) {
+                    *chosen.entry(value).or_default() += amount;
+                }
+            }
+            if chosen.len() < 2 {
+                return None;
+            }
+            let possible: BTreeSet<Value> =
+                search.open_pairs(decided).filter_map(|pair| value(s, pair)).collect();
+            Some((s, possible, chosen))
+        });
+    let (s, possible, chosen) = candidates.min_by_key(|(_, possible, _)| possible.len())?;
+    // What the flow likes best is tried first; of values that look alike, one stands for all.
+    let mut looks = BTreeSet::new();
+    let mut values: Vec<Value> = possible
+        .into_iter()
+        .filter(|&v| value_looks(search, v, decided).is_none_or(|look| looks.insert(look)))
+        .collect();
+    values.sort_by_key(|value| std::cmp::Reverse(chosen.get(value).copied().unwrap_or(0)));
+    let branch =
+        |agreed: Value| without(search, decided, |pair| value(s, pair).is_some_and(|value| value != agreed));
+    Some(values.into_iter().map(branch).collect())
+}
+
+/// What must be equal for two values of a constraint to be interchangeable; `None` for a value that stands for itself.
+fn value_looks(search: &Search<'_>, value: Value, decided: &Decided) -> Option<Vec<Look>> {
+    let Layout { atoms, .. } = &search.layout;
+    let mut looks = Vec::new();
+    for (a, atom) in atoms.iter().enumerate().filter(|(a, _)| search.state.left[*a] > 0) {
+        if !atom.values.contains(&Some(value)) {
+            continue;
+        }
+        if atom.card.is_some() || atom.group.is_some() {
+            return None;
+        }
+        let values = atom.values.iter().map(|other| other.map(|v| if v == value { Value::MAX } else { v }));
+        looks.push((allowed_classes(search, a, decided), search.state.left[a], values.collect()));
+    }
+    looks.sort();
+    Some(looks)
+}
+
+/// What an atom is to the rest: who may use it, how much of it, and its values.
+type Look = (Vec<usize>, u64, Vec<Option<Value>>);
+
+fn allowed_classes(search: &Search<'_>, atom: usize, decided: &Decided) -> Vec<usize> {
+    let pairs = search.layout.pairs_of(atom);
+    pairs.filter(|&pair| decided.allowed.contains(pair)).map(|pair| search.layout.pairs[pair].class).collect()
+}
+
+fn atom_looks(search: &Search<'_>, atoms: &[usize], decided: &Decided) -> Vec<(bool, Look)> {
+    let mut looks: Vec<(bool, Look)> = atoms
+        .iter()
+        .filter(|&&a| search.state.left[a] > 0)
+        .map(|&a| {
+            let atom = &search.layout.atoms[a];
+            let look = (allowed_classes(search, a, decided), search.state.left[a], atom.values.clone());
+            (atom.serves.is_empty(), look)
+        })
+        .collect();
+    looks.sort();
+    looks
+}
+
+/// A group that is used in part: it is taken as a whole, or it and those like it are left alone.
+fn group(search: &Search<'_>, used: &[u64], decided: &Decided) -> Option<Vec<Branch>> {
+    let Search { layout, state, .. } = search;
+    let partly = |group: &usize| {
+        let atoms = || layout.groups[*group].iter().copied().filter(|&a| state.left[a] > 0);
+        // A member on a card settles the use of that card, which is decided with the group.
+        let whole = atoms().all(|a| {
+            let complete = layout.atoms[a].serves.is_empty() || used[a] == state.left[a];
+            complete && layout.atoms[a].card.is_none()
+        });
+        decided.group[*group].is_none() && atoms().any(|a| used[a] > 0) && !whole
+    };
+    let group = (0..layout.groups.len()).find(partly)?;
+    let plain = |group: usize| layout.groups[group].iter().all(|&a| layout.atoms[a].card.is_none());
+    let looks = atom_looks(search, &layout.groups[group], decided);
+    let alike = |g: usize| {
+        g == group || (plain(g) && plain(group) && atom_looks(search, &layout.groups[g], decided) == looks)
+    };
+    let alike: Vec<usize> =
+        (0..layout.groups.len()).filter(|&g| decided.group[g].is_none() && alike(g)).collect();
+    let in_group = |pair: usize| layout.atoms[layout.pairs[pair].atom].group;
+    let mut taken = without(search, decided, |_| false);
+    taken.decided.group[alike[0]] = Some(true);
+    for &atom in &layout.groups[alike[0]] {
+        layout.atoms[atom].serves.iter().for_each(|&class| taken.touched.insert(class));
+    }
+    let mut left =
+        without(search, decided, |pair| in_group(pair).is_some_and(|group| alike.contains(&group)));
+    for &g in &alike {
+        left.decided.group[g] = Some(false);
+    }
+    Some(vec![taken, left])
+}
+
+/// A card used as PF and as VFs: the first of those like it gives its PF, or none of them does.
+fn card(search: &Search<'_>, used: &[u64], decided: &Decided) -> Option<Vec<Branch>> {
+    let Search { layout, .. } = search;
+    let busy = |card: usize, side: Side| layout.cards[card][side as usize].iter().any(|&a| used[a] > 0);
+    let card =
+        (0..layout.cards.len()).find(|&card| busy(card, Side::Physical) && busy(card, Side::Virtual))?;
+    let plain = |card: usize| layout.cards[card].iter().flatten().all(|&a| layout.atoms[a].group.is_none());
+    let looks = |card: usize| layout.cards[card].each_ref().map(|atoms| atom_looks(search, atoms, decided));
+    let wanted = looks(card);
+    let alike: Vec<usize> = (0..layout.cards.len())
+        .filter(|&c| c == card || (plain(c) && plain(card) && looks(c) == wanted))
+        .collect();
+    let on = |pair: usize, side: Side| {
+        layout.atoms[layout.pairs[pair].atom].card.filter(|(_, own)| *own == side).map(|(card, _)| card)
+    };
+    let physical = without(search, decided, |pair| on(pair, Side::Virtual) == Some(alike[0]));
+    let virtuals =
+        without(search, decided, |pair| on(pair, Side::Physical).is_some_and(|card| alike.contains(&card)));
+    Some(vec![physical, virtuals])
+}
+
+/// Two uses of one value where all must differ.
+fn distinct(search: &Search<'_>, flow: &[Amount], decided: &Decided) -> Option<Vec<Branch>> {
+    let Search { layout, problem, .. } = search;
+    for (s, scope) in problem.scopes.iter().enumerate().filter(|(_, s)| s.relation == Relation::Distinct) {
+        let mut first: BTreeMap<Value, usize> = BTreeMap::new();
+        for &(pair, _) in flow {
+            let own = layout.pairs[pair];
+            let Some(value) = layout.atoms[own.atom].values[s].filter(|_| scope.covers.contains(own.class))
+            else {
+                continue;
+            };
+            let Some(other) = first.insert(value, pair) else { continue };
+            let under = &layout.by_value[s][&value];
+            if layout.pairs[other].class != own.class {
+                return Some(owners(search, under, decided));
+            }
+            // This pair is the one that uses the value, or it is not.
+            let only = without(search, decided, |p| p != other && under.contains(&p));
+            let not = without(search, decided, |p| p == other);
+            return Some(vec![only, not]);
+        }
+    }
+    None
+}
+
+/// One of the classes of these pairs is the only one to use them.
+fn owners(search: &Search<'_>, pairs: &[usize], decided: &Decided) -> Vec<Branch> {
+    let Search { layout, .. } = search;
+    let class = |pair: usize| layout.pairs[pair].class;
+    let open = pairs.iter().filter(|&&pair| decided.allowed.contains(pair) && search.capacity(pair) > 0);
+    let classes: BTreeSet<usize> = open.map(|&pair| class(pair)).collect();
+    let branch =
+        |owner: usize| without(search, decided, |pair| class(pair) != owner && pairs.contains(&pair));
+    classes.into_iter().map(branch).collect()
+}

@@ -1,0 +1,44 @@
+//! The search budget: how much work an answer may take.
+
+use std::cell::Cell;
+
+/// The search budget ran out.
+#[derive(Debug)]
+pub(super) struct Exhausted;
+
+/// How many elementary operations (looks at an arc, or at a pair of a request and a pool) count one step.
+///
+/// A step is a flow on a host of ordinary size; on a large one a flow counts more, so that a step takes microseconds
+/// everywhere.
+const WORK_PER_STEP: u64 = 4096;
+
+/// The steps that may still be taken.
+#[derive(Debug)]
+pub(super) struct Budget {
+    steps: Cell<u64>,
+    work: Cell<u64>,
+}
+
+impl Budget {
+    pub(super) fn new(steps: u64) -> Self {
+        Budget { steps: Cell::new(steps), work: Cell::new(0) }
+    }
+
+    pub(super) fn step(&self) -> Result<(), Exhausted> {
+        self.spend(1)
+    }
+
+    /// Counts elementary operations.
+    pub(super) fn work(&self, operations: u64) -> Result<(), Exhausted> {
+        let work = self.work.get().saturating_add(operations);
+        self.work.set(work % WORK_PER_STEP);
+        self.spend(work / WORK_PER_STEP)
+    }
+
+    fn spend(&self, steps: u64) -> Result<(), Exhausted> {
+        let left = self.steps.get().checked_sub(steps);
+        // What ran out once stays run out.
+        self.steps.set(left.unwrap_or(0));
+        left.map(drop).ok_or(Exhausted)
+    }
+}

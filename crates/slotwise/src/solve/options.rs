@@ -1,0 +1,193 @@
+//! Which options and which NUMA cells: what is tried around the search.
+
+use super::Solver;
+use super::budget::Exhausted;
+use super::problem::{Ask, Table};
+use super::search::Search;
+use crate::filter::Nearness;
+use crate::fit::Assignment;
+use crate::request::CellChoice;
+
+/// The options of a request that are tried in turn.
+struct Level {
+    option: usize,
+    /// The requests that the options tried so far failed on.
+    core: Vec<usize>,
+}
+
+/// How to go on from a choice of cells.
+enum Next {
+    /// With the choices that begin with it.
+    Deeper,
+    /// Without them.
+    Skip,
+    /// Not at all.
+    Done,
+}
+
+impl Solver<'_> {
+    /// The first options with which these requests can be served together (earlier requests get their better options
+    /// first), or some of the requests that are in conflict.
+    ///
+    /// Each time the requests that follow are there with the best of all their options. What fails on requests other
+    /// than the last one that was decided would fail with its other options too.
+    pub(super) fn options(
+        &self,
+        table: &Table<'_>,
+        requests: &[usize],
+    ) -> Result<Result<Vec<Ask>, Vec<usize>>, Exhausted> {
+        let options = |request: usize| table.options[request].len();
+        // A request without fallbacks is decided from the start.
+        let open: Vec<usize> = (0..requests.len()).filter(|&at| options(requests[at]) > 1).collect();
+        let mut asks: Vec<Ask> = requests
+            .iter()
+            .map(|&request| Ask { request, option: (options(request) == 1).then_some(0) })
+            .collect();
+        if open.is_empty() {
+            return Ok(Ok(asks));
+        }
+        let mut levels: Vec<Level> = Vec::new();
+        loop {
+            let mut core = match self.servable_as(table, &asks)? {
+                Ok(()) => match open.get(levels.len()) {
+                    None => return Ok(Ok(asks)),
+                    Some(&next) => {
+                        asks[next].option = Some(0);
+                        levels.push(Level { option: 0, core: Vec::new() });
+                        continue;
+                    }
+                },
+                Err(core) => core,
+            };
+            loop {
+                let Some(mut level) = levels.pop() else { return Ok(Err(core)) };
+                let at = open[levels.len()];
+                if !core.contains(&requests[at]) {
+                    asks[at].option = None;
+                    continue;
+                }
+                level.core.extend(core);
+                if level.option + 1 < options(requests[at]) {
+                    level.option += 1;
+                    asks[at].option = Some(level.option);
+                    levels.push(level);
+                    break;
+                }
+                asks[at].option = None;
+                core = level.core;
+                core.sort_unstable();
+                core.dedup();
+            }
+        }
+    }
+
+    /// Whether requests can be served with these options; if not, some of them that are in conflict.
+    fn servable_as(&self, table: &Table<'_>, asks: &[Ask]) -> Result<Result<(), Vec<usize>>, Exhausted> {
+        let problem = self.problem(table, asks)?;
+        let answer = Search::new(&problem, &self.budget).solve()?;
+        // With other options a request may want members of groups that others leave over: then all have a say.
+        let all = || asks.iter().map(|ask| ask.request).collect();
+        Ok(answer.map_err(|core| if problem.grouped { all() } else { problem.requests(&core) }))
+    }
+
+    /// Whether these requests can be served together, on any of the cells that the guest may get.
+    pub(super) fn servable(&self, requests: &[usize]) -> Result<bool, Exhausted> {
+        let servable = |table: &Table<'_>| -> Result<bool, Exhausted> {
+            Ok(match self.options(table, requests)? {
+                Ok(asks) => self.servable_as(table, &asks)?.is_ok(),
+                Err(_) => false,
+            })
+        };
+        let Some(choice) = self.cells_from else { return servable(&self.table(None)?) };
+        let mut found = false;
+        self.each_choice(requests, choice, |cells, table| {
+            found = cells.len() == choice.count && servable(table)?;
+            Ok(if found { Next::Done } else { Next::Deeper })
+        })?;
+        Ok(found)
+    }
+
+    /// The assignment with the cells that have most devices near, of these the first.
+    pub(super) fn best_cells(
+        &self,
+        requests: &[usize],
+        choice: &CellChoice,
+    ) -> Result<Option<Assignment>, Exhausted> {
+        let mut best: Option<(Assignment, u64)> = None;
+        self.each_choice(requests, choice, |cells, table| {
+            let most = best.as_ref().map(|(_, near)| *near);
+            if most.is_some_and(|most| self.most_near(table, requests) <= most) {
+                return Ok(if cells.is_empty() { Next::Done } else { Next::Skip });
+            }
+            if cells.len() == choice.count
+                && let Ok((mut assignment, near)) = self.choose(table, requests)?
+                && most.is_none_or(|most| near > most)
+            {
+                assignment.numa_cells = Some(cells.to_vec());
+                best = Some((assignment, near));
+            }
+            Ok(Next::Deeper)
+        })?;
+        Ok(best.map(|(assignment, _)| assignment))
+    }
+
+    /// At most how many devices can be near the guest's cells.
+    fn most_near(&self, table: &Table<'_>, requests: &[usize]) -> u64 {
+        let near = |&request: &usize| {
+            let rows = &table.options[request];
+            let count = rows.iter().map(|row| u64::from(row.prepared.count)).max().unwrap_or(0);
+            let local = self.pools.list.iter().enumerate().filter(|(p, pool)| {
+                rows.iter().any(|row| row.prepared.nearness(pool) == Nearness::Local)
+                    && table.allows(request, *p)
+            });
+            count.min(local.map(|(_, pool)| u64::from(pool.count)).sum())
+        };
+        requests.iter().map(near).sum()
+    }
+
+    /// Whether counts and constraints leave it possible to serve these requests, whatever their options.
+    fn may_serve(&self, table: &Table<'_>, requests: &[usize]) -> Result<bool, Exhausted> {
+        let asks: Vec<Ask> = requests.iter().map(|&request| Ask { request, option: None }).collect();
+        Ok(self.servable_as(table, &asks)?.is_ok())
+    }
+
+    /// Looks at all ways to choose the cells, in the order in which they are given, as far as `look` says so.
+    ///
+    /// `look` is called for the cells chosen so far with the table of all that can still be chosen: more cells allow
+    /// more devices, so that what these cannot serve no choice of them can.
+    fn each_choice<'s>(
+        &'s self,
+        requests: &[usize],
+        choice: &CellChoice,
+        mut look: impl FnMut(&[u32], &Table<'_>) -> Result<Next, Exhausted>,
+    ) -> Result<(), Exhausted> {
+        // For each step on the way the place of the cell that was chosen.
+        let mut chosen: Vec<usize> = Vec::new();
+        let mut next = 0;
+        loop {
+            let cells: Vec<u32> = chosen.iter().map(|&at| choice.from[at]).collect();
+            let missing = choice.count - chosen.len();
+            let rest = if missing == 0 { &[][..] } else { choice.from.get(next..).unwrap_or_default() };
+            let mut go_on = rest.len() >= missing;
+            if go_on {
+                let possible = [&cells[..], rest].concat();
+                let table = Table::new(self.pools, &self.items, Some(&possible), &self.budget)?;
+                go_on = match look(&cells, &table)? {
+                    Next::Done => return Ok(()),
+                    Next::Skip => false,
+                    Next::Deeper => missing > 0 && self.may_serve(&table, requests)?,
+                };
+            }
+            if go_on {
+                chosen.push(next);
+                next += 1;
+                continue;
+            }
+            // The next cell instead of the last one that was chosen.
+            match chosen.pop() {
+                Some(last) => next = last + 1,
+                None => return Ok(()),
+            }
+        }
+    }
+}

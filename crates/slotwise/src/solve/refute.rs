@@ -1,0 +1,78 @@
+//! Why there is no assignment: a minimal set of requests that cannot be served together, and what was there for them.
+
+use super::Solver;
+use super::budget::Exhausted;
+use super::problem::Ask;
+use super::search::Search;
+use crate::filter::Prepared;
+use crate::fit::NoFit;
+use crate::pool::Pools;
+use crate::report;
+use crate::request::Workload;
+
+/// The reason when one request cannot be served even alone.
+pub(super) fn lacking(pools: &Pools, workload: &Workload, request: usize) -> NoFit {
+    let prepared: Vec<Prepared<'_>> = workload
+        .requests
+        .iter()
+        .map(|request| Prepared::new(pools, workload, request, 0, workload.cells()))
+        .collect();
+    report::no_fit(pools, &prepared, &[], vec![request])
+}
+
+impl Solver<'_> {
+    /// Explains why these requests cannot be served together, with a minimal set that cannot. `core` is a set that is
+    /// known not to be servable.
+    ///
+    /// That they cannot is shown already, so that it stays a *no* when the budget runs out on the way to a smaller set.
+    pub(super) fn refute(&self, all: &[usize], core: Vec<usize>) -> NoFit {
+        let mut conflict = all.to_vec();
+        // Exhausted or not, `conflict` holds a set that cannot be served.
+        let _ = self.narrow(&mut conflict, core);
+        // Where the guest's cells are to be chosen, the report shows the first choice.
+        let cells = self.cells_from.map(|choice| &choice.from[..choice.count]);
+        let prepared: Vec<Prepared<'_>> = self
+            .items
+            .iter()
+            .map(|&(workload, request)| {
+                Prepared::new(self.pools, workload, request, 0, cells.unwrap_or(workload.cells()))
+            })
+            .collect();
+        report::no_fit(self.pools, &prepared, &self.constraints, conflict)
+    }
+
+    fn narrow(&self, conflict: &mut Vec<usize>, core: Vec<usize>) -> Result<(), Exhausted> {
+        let table = self.table(self.cells_from.map(|choice| choice.from.as_slice()))?;
+        if let Some(request) = table.first_without_devices(self.pools) {
+            *conflict = vec![request];
+            return Ok(());
+        }
+        if self.cells_from.is_none() && core.iter().all(|&request| table.options[request].len() == 1) {
+            let asks: Vec<Ask> = core.iter().map(|&request| Ask { request, option: Some(0) }).collect();
+            let problem = self.problem(&table, &asks)?;
+            let mut search = Search::new(&problem, &self.budget);
+            if let Some(counted) = search.counted_conflict()? {
+                *conflict = counted.into_iter().map(|at| asks[at].request).collect();
+                if search.is_counting() {
+                    return Ok(());
+                }
+            }
+        }
+        if core.len() < conflict.len() && !self.servable(&core)? {
+            *conflict = core;
+        }
+        // One round is enough, except with device groups, where less can be harder to serve than more.
+        loop {
+            let before = conflict.len();
+            for request in conflict.clone() {
+                let without: Vec<usize> = conflict.iter().copied().filter(|r| *r != request).collect();
+                if !self.servable(&without)? {
+                    *conflict = without;
+                }
+            }
+            if conflict.len() == before || self.bins.groups.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+}
