@@ -5,16 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::bins::Value;
 use super::bits::Bits;
 use super::layout::{Layout, Side};
-use super::search::{Amount, Branch, Decided, Search};
+use super::search::{Amount, Branch, Decided, Mixed, Search};
 use crate::request::Relation;
 
 /// The decisions of which one holds; `None` if the flow gets nothing wrong and is a solution.
 ///
-/// `mixed` is a value that several classes share in a way that no pair allows.
+/// `mixed` is a value that is shared in a way that no pair allows.
 pub(super) fn branches(
     search: &Search<'_>,
     flow: &[Amount],
-    mixed: Option<&(usize, Vec<usize>)>,
+    mixed: Option<&Mixed>,
     decided: &Decided,
 ) -> Option<Vec<Branch>> {
     let layout = &search.layout;
@@ -26,7 +26,7 @@ pub(super) fn branches(
         .or_else(|| group(search, &used, decided))
         .or_else(|| card(search, &used, decided))
         .or_else(|| distinct(search, flow, decided))
-        .or_else(|| mixed.map(|(_, pairs)| owners(search, pairs, decided)))
+        .or_else(|| mixed.map(|pairs| owners(search, pairs, decided)))
 }
 
 /// The decisions without the pairs that `removed` names.
@@ -185,7 +185,8 @@ fn distinct(search: &Search<'_>, flow: &[Amount], decided: &Decided) -> Option<V
             let Some(other) = first.insert(value, pair) else { continue };
             let under = &layout.by_value[s][&value];
             if layout.pairs[other].class != own.class {
-                return Some(owners(search, under, decided));
+                let classes: Vec<_> = under.iter().map(|&pair| (pair, layout.pairs[pair].class)).collect();
+                return Some(owners(search, &classes, decided));
             }
             // This pair is the one that uses the value, or it is not.
             let only = without(search, decided, |p| p != other && under.contains(&p));
@@ -196,13 +197,13 @@ fn distinct(search: &Search<'_>, flow: &[Amount], decided: &Decided) -> Option<V
     None
 }
 
-/// One of the classes of these pairs is the only one to use them.
-fn owners(search: &Search<'_>, pairs: &[usize], decided: &Decided) -> Vec<Branch> {
-    let Search { layout, .. } = search;
-    let class = |pair: usize| layout.pairs[pair].class;
-    let open = pairs.iter().filter(|&&pair| decided.allowed.contains(pair) && search.capacity(pair) > 0);
-    let classes: BTreeSet<usize> = open.map(|&pair| class(pair)).collect();
-    let branch =
-        |owner: usize| without(search, decided, |pair| class(pair) != owner && pairs.contains(&pair));
-    classes.into_iter().map(branch).collect()
+/// One of the owners of these pairs is the only one to use them.
+fn owners(search: &Search<'_>, pairs: &[(usize, usize)], decided: &Decided) -> Vec<Branch> {
+    let is_open = |pair: usize| decided.allowed.contains(pair) && search.capacity(pair) > 0;
+    let owners: BTreeSet<usize> =
+        pairs.iter().filter(|&&(pair, _)| is_open(pair)).map(|&(_, owner)| owner).collect();
+    let branch = |own: usize| {
+        without(search, decided, |pair| pairs.iter().any(|&(other, owner)| other == pair && owner != own))
+    };
+    owners.into_iter().map(branch).collect()
 }

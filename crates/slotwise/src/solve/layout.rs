@@ -147,7 +147,6 @@ pub(super) struct View {
 /// A value that several classes may use once, all together.
 #[derive(Clone, Debug)]
 pub(super) struct Shared {
-    pub(super) scope: usize,
     pub(super) through: Arc,
     /// Its pairs, each with the arcs by which it comes in and goes out.
     pub(super) pairs: Vec<(usize, Arc, Arc)>,
@@ -213,7 +212,7 @@ impl View {
                 let (place, enter, leave) = *shared_nodes.entry((scope, value)).or_insert_with(|| {
                     let (enter, leave) = (network.node(), network.node());
                     let through = network.connect(enter, leave);
-                    shared.push(Shared { scope, through, pairs: Vec::new() });
+                    shared.push(Shared { through, pairs: Vec::new() });
                     (shared.len() - 1, enter, leave)
                 });
                 let into = *ins.entry((from, place)).or_insert_with(|| network.connect(at, enter));

@@ -6,7 +6,7 @@ use super::bits::Bits;
 use super::bounds;
 use super::branch;
 use super::budget::{Budget, Exhausted};
-use super::layout::{Layout, Pair, Shared, View};
+use super::layout::{Layout, Pair, View};
 use super::problem::Problem;
 use crate::request::Relation;
 
@@ -398,10 +398,8 @@ impl<'p> Search<'p> {
                 None => mixed = mixed.or(Some(at)),
             }
         }
-        let mixed = mixed.map(|at| {
-            let Shared { scope, pairs, .. } = &shared[at];
-            (*scope, pairs.iter().map(|&(pair, ..)| pair).collect())
-        });
+        let mixed = mixed
+            .map(|at: usize| shared[at].pairs.iter().map(|&(pair, into, _)| (pair, into.index())).collect());
         (amounts, mixed)
     }
 
@@ -484,5 +482,8 @@ impl<'p> Search<'p> {
     }
 }
 
-/// What goes through each pair, and the constraint and the pairs of a value that is shared in a way that no pair allows.
-type Flow = (Vec<Amount>, Option<(usize, Vec<usize>)>);
+/// The pairs of a value that is shared in a way that none of them allows, each with the way by which it gets there.
+pub(super) type Mixed = Vec<(usize, usize)>;
+
+/// What goes through each pair, and what is mixed up.
+type Flow = (Vec<Amount>, Option<Mixed>);
