@@ -23,13 +23,19 @@ pub(super) struct Chooser<'p> {
     pub(super) table: &'p Table<'p>,
 }
 
+/// How good a bin is for a request, by the fields in order: nearness, islands, number of attributes.
+type Rank = (u8, Vec<Island>, usize);
+
+/// How good a value of a preferred key is, and the value.
+type Island = ((bool, u64), Value);
+
 /// A bin that may serve a request.
 struct Candidate {
     bin: usize,
     demand: usize,
     atom: usize,
-    /// What does not change while the request is served: nearness, islands, number of attributes.
-    rank: (u8, Vec<((bool, u64), Value)>, usize),
+    /// What does not change while the request is served.
+    rank: Rank,
     gone: bool,
 }
 
@@ -132,12 +138,7 @@ impl Chooser<'_> {
     }
 
     /// How good a bin is for a request, as far as that does not change; less is better.
-    fn rank(
-        &self,
-        request: usize,
-        bin: usize,
-        islands: &[Islands],
-    ) -> (u8, Vec<((bool, u64), Value)>, usize) {
+    fn rank(&self, request: usize, bin: usize, islands: &[Islands]) -> Rank {
         let island = islands
             .iter()
             .map(|(key, ranks)| {

@@ -155,8 +155,8 @@ impl Solver<'_> {
     ///
     /// `look` is called for the cells chosen so far with the table of all that can still be chosen: more cells allow
     /// more devices, so that what these cannot serve no choice of them can.
-    fn each_choice<'s>(
-        &'s self,
+    fn each_choice(
+        &self,
         requests: &[usize],
         choice: &CellChoice,
         mut look: impl FnMut(&[u32], &Table<'_>) -> Result<Next, Exhausted>,
