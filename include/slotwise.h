@@ -169,6 +169,10 @@ enum slotwise_code
      * A policy failed, or gave an answer that cannot be used, and fails closed.
      */
     SLOTWISE_ERROR_POLICY_FAILED = 26,
+    /**
+     * No host of that name is known.
+     */
+    SLOTWISE_ERROR_UNKNOWN_HOST = 27,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L

@@ -17,6 +17,7 @@ const JUDGED: &[&str] = &[
     "cfg-if",
     "crc32fast",
     "fancy-regex",
+    "hashbrown",
     "itoa",
     "memchr",
     "proc-macro2",

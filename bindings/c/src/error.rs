@@ -69,6 +69,8 @@ pub enum slotwise_code {
     SLOTWISE_ERROR_INVALID_POLICY = 25,
     /// A policy failed, or gave an answer that cannot be used, and fails closed.
     SLOTWISE_ERROR_POLICY_FAILED = 26,
+    /// No host of that name is known.
+    SLOTWISE_ERROR_UNKNOWN_HOST = 27,
 }
 
 /// What was wrong in a failed call.

@@ -345,7 +345,7 @@ kinds! {
     InvalidJson InvalidAddress InvalidDevice InvalidSpec InvalidAlias InvalidRequest InvalidConfig InvalidPool
     DuplicateDevice MissingParent ParentCycle InvalidSnapshot UnsupportedVersion InvalidUtf8 InvalidArgument
     UnknownAlias UnknownDevice UnknownOwner AlreadyExists InvalidState WrongOwner LimitExceeded
-    Conflict Internal InvalidPolicy PolicyFailed
+    Conflict Internal InvalidPolicy PolicyFailed UnknownHost
 }
 
 const _: () =

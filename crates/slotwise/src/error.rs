@@ -87,6 +87,7 @@ error_kinds! {
     24 Internal          "internal"            Internal "A fault in slotwise itself; please report it.",
     25 InvalidPolicy     "invalid_policy"      BadInput "A policy cannot be loaded: its component, its limits or its configuration are not accepted.",
     26 PolicyFailed      "policy_failed"       Policy   "A policy failed, or gave an answer that cannot be used, and fails closed.",
+    27 UnknownHost       "unknown_host"        NotFound "No host of that name is known.",
 }
 
 /// The family of an [`ErrorKind`]; a binding maps it to the language's builtin error classes.

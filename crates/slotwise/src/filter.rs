@@ -201,7 +201,7 @@ pub(crate) const EXACT_STEPS: &[Step] = &[
 ];
 
 /// Whether a pool has every entry of an alternative. Case does not count, and null matches what is absent.
-fn matches(alternative: &ExtraInfo, pool: &Pool) -> bool {
+pub(crate) fn matches(alternative: &ExtraInfo, pool: &Pool) -> bool {
     alternative.iter().filter(|(key, _)| !PLACEMENT_KEYS.contains(key)).all(|(key, wanted)| {
         if key == "numa_node" {
             return pool.numa_node.map(|node| node.to_string()).as_deref() == wanted;

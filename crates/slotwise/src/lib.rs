@@ -43,6 +43,7 @@ mod error;
 mod extra_info;
 mod filter;
 mod fit;
+mod fleet;
 mod inventory;
 pub mod json;
 mod lifecycle;
@@ -54,6 +55,7 @@ mod pool;
 mod pool_set;
 mod report;
 mod request;
+mod snapshot;
 mod solve;
 mod spec;
 mod stock;
@@ -67,6 +69,12 @@ pub use device::{Device, DeviceStatus, DeviceType};
 pub use error::{Error, ErrorCategory, ErrorKind, Place, Result};
 pub use extra_info::ExtraInfo;
 pub use fit::{Assignment, Fit, NoFit, Pick, RequestAssignment, RequestReport, Step, StepReport, Undecided};
+pub use fleet::{
+    AffinityRule, Batch, BatchItem, BatchMode, BatchOutcome, Demand, FilterOptions, Fleet, FleetAnswer,
+    FleetExplanation, FleetMemory, FleetReason, HostCandidates, HostDelta, HostOutcome, HostQuestion,
+    HostSet, HostUpdate, Placed, PlacedItem, PolicyRefusal, RankOptions, Ranking, ReasonCount, RequestDrops,
+    Reservation, StepDrops, Weigher, WeigherKind,
+};
 pub use inventory::{Inventory, News};
 pub use lifecycle::{Event, Kin, Refusal, StoredStatus, Transition, transition};
 pub use nova::Purpose;

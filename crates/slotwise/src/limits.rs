@@ -36,6 +36,12 @@ pub const MAX_CONSTRAINTS: usize = 64;
 /// The most NUMA cells to choose a guest's from.
 pub const MAX_CELL_CHOICE: usize = 16;
 
+/// The most hosts of a fleet, and the most reservations in it.
+pub const MAX_HOSTS: usize = 1 << 28;
+
+/// The most workloads that are placed in one call.
+pub const MAX_BATCH: usize = 1024;
+
 /// Fails with [`ErrorKind::LimitExceeded`] when `len` is over `max`.
 pub(crate) fn check(what: &str, len: usize, max: usize) -> Result<()> {
     if len <= max {

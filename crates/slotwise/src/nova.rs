@@ -34,6 +34,17 @@ pub enum Purpose {
     Claim,
 }
 
+/// Whether a scheduler's fit finds an assignment, without the choice or the reason.
+pub(crate) fn serves(pools: &Pools, workload: &Workload) -> bool {
+    let list = &pools.list;
+    let families = Families { list: Vec::new(), of_pool: vec![None; list.len()] };
+    let mut counts: Vec<u32> = list.iter().map(|pool| pool.count).collect();
+    workload.requests.iter().all(|request| {
+        let prepared = Prepared::new(pools, workload, request, 0, workload.cells());
+        serve(&prepared, list, &mut counts, &families, Purpose::Fit).is_some()
+    })
+}
+
 /// Serves one request after the other; the first that cannot be served decides.
 pub(crate) fn nova(pools: &Pools, workload: &Workload, purpose: Purpose) -> Decision {
     let list = &pools.list;

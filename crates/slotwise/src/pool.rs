@@ -298,6 +298,14 @@ impl Pools {
         (0..self.list.len()).filter(|&i| prepared.keeps(step, &self.list[i])).collect()
     }
 
+    /// Whether a workload that is valid fits, without saying how or why not; `None` if the search budget ran out.
+    pub(crate) fn verdict(&self, workload: &Workload) -> Option<bool> {
+        match workload.strategy {
+            Strategy::Exact => solve::servable(self, workload),
+            Strategy::Nova => Some(nova::serves(self, workload)),
+        }
+    }
+
     /// As [`Pools::fit`], for a scheduler's fit or a host's claim, with what is known of the devices beyond their pools.
     pub(crate) fn decide(
         &self,

@@ -68,6 +68,21 @@ pub(crate) fn exact(
     Solver::new(pools, &[workload], attributes).map(Solver::decide)
 }
 
+/// Whether there is an assignment, without the choice or the reason; `None` if the search budget ran out.
+pub(crate) fn servable(pools: &Pools, workload: &Workload) -> Option<bool> {
+    let grouped = pools.list.iter().any(|pool| pool.attributes.text(DEVICE_GROUP).is_some());
+    if workload.is_plain() && !grouped {
+        match greedy(pools, workload) {
+            Greedy::Fits(_) => return Some(true),
+            Greedy::Lacks(_) => return Some(false),
+            Greedy::Stuck => {}
+        }
+    }
+    let solver = Solver::new(pools, &[workload], None).ok()?;
+    let all: Vec<usize> = (0..solver.items.len()).collect();
+    solver.servable(&all).ok()
+}
+
 /// Finds an assignment for several workloads together, whose requests follow one another in it.
 ///
 /// The first workload says what is preferred, and the budgets add up.

@@ -1,9 +1,4 @@
 //! Snapshots: the whole state of a tracker as versioned, checksummed bytes, or as JSON.
-//!
-//! Layout of the bytes, all numbers little-endian: magic `SLOTWISE` (8), format version (u16), codec (u8, 1 = bincode in
-//! its legacy fixed-width configuration), zero (u8), length of the payload (u64), CRC-32 of all before and of the payload
-//! (u32), payload. This is the only module that knows bincode: its last release is 2.0.1, and the maintained `wincode`
-//! reads the same bytes.
 
 use std::collections::BTreeMap;
 
@@ -19,18 +14,15 @@ use crate::limits;
 use crate::numa::{NumaCell, NumaTopology};
 use crate::pool::Pool;
 use crate::pool_set::{PoolKey, PoolSet};
+use crate::snapshot::{self, Kind, VERSION, invalid};
 use crate::spec::DeviceSpecs;
 
-const MAGIC: &[u8; 8] = b"SLOTWISE";
-const VERSION: u16 = 1;
-const CODEC_BINCODE_LEGACY: u8 = 1;
-const HEADER: usize = 24;
 const FORMAT: &str = "slotwise-tracker";
 
 /// The largest payload that is read, in bytes.
 const MAX_PAYLOAD: usize = 4 * limits::MAX_DOCUMENT_BYTES;
 
-type Texts = BTreeMap<String, Option<String>>;
+pub(crate) type Texts = BTreeMap<String, Option<String>>;
 
 /// The state as it is stored. Fields are never reordered or dropped: a new form gets a new version number.
 #[derive(Deserialize, Serialize)]
@@ -117,17 +109,7 @@ impl Tracker {
     /// The whole state as versioned, checksummed bytes; equal states give equal bytes.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {
-        let payload = bincode::serde::encode_to_vec(self.stored(), bincode::config::legacy())
-            .unwrap_or_else(|error| unreachable!("the stored form is plain data: {error}"));
-        let mut bytes = Vec::with_capacity(HEADER + payload.len());
-        bytes.extend_from_slice(MAGIC);
-        bytes.extend_from_slice(&VERSION.to_le_bytes());
-        bytes.extend_from_slice(&[CODEC_BINCODE_LEGACY, 0]);
-        bytes.extend_from_slice(&(payload.len() as u64).to_le_bytes());
-        let checksum = checksum(&bytes, &payload);
-        bytes.extend_from_slice(&checksum.to_le_bytes());
-        bytes.extend_from_slice(&payload);
-        bytes
+        snapshot::write(Kind::Tracker, &self.stored(), 0)
     }
 
     /// The state that [`Tracker::snapshot`] wrote.
@@ -137,40 +119,7 @@ impl Tracker {
     /// [`ErrorKind::UnsupportedVersion`], or [`ErrorKind::InvalidSnapshot`] when the bytes are truncated, altered, or
     /// describe a state that contradicts itself.
     pub fn from_snapshot(bytes: &[u8]) -> Result<Self> {
-        let (header, payload) = bytes
-            .split_at_checked(HEADER)
-            .ok_or_else(|| invalid("the snapshot is shorter than its header"))?;
-        if !header.starts_with(MAGIC) {
-            return Err(invalid("the bytes do not begin as a snapshot does"));
-        }
-        let version = u16::from_le_bytes([header[8], header[9]]);
-        if version != VERSION || header[10] != CODEC_BINCODE_LEGACY || header[11] != 0 {
-            return Err(Error::new(
-                ErrorKind::UnsupportedVersion,
-                format!(
-                    "snapshot version {version} with codec {} is not read by slotwise {}",
-                    header[10],
-                    crate::VERSION
-                ),
-            )
-            .with_help("read it with the version of slotwise that wrote it, and hand it over as JSON"));
-        }
-        let length = u64::from_le_bytes(header[12..20].try_into().unwrap_or_default());
-        if length != payload.len() as u64 {
-            return Err(invalid(&format!("the header says {length} bytes, but {} follow", payload.len())));
-        }
-        if u32::from_le_bytes(header[20..24].try_into().unwrap_or_default())
-            != checksum(&header[..20], payload)
-        {
-            return Err(invalid("the checksum does not match the content"));
-        }
-        let config = bincode::config::legacy().with_limit::<MAX_PAYLOAD>();
-        let (stored, read) = bincode::serde::decode_from_slice::<Stored, _>(payload, config)
-            .map_err(|error| invalid(&format!("the content cannot be decoded: {error}")))?;
-        if read != payload.len() {
-            return Err(invalid("bytes follow after the content"));
-        }
-        Tracker::restore(stored)
+        Tracker::restore(snapshot::read::<Stored, MAX_PAYLOAD>(Kind::Tracker, bytes)?)
     }
 
     /// The whole state as JSON: `{"format": "slotwise-tracker", "version": 1, "state": {…}}`.
@@ -397,18 +346,11 @@ struct Document<S> {
     state: S,
 }
 
-fn checksum(header: &[u8], payload: &[u8]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(header);
-    hasher.update(payload);
-    hasher.finalize()
-}
-
-fn texts(info: &ExtraInfo) -> Texts {
+pub(crate) fn texts(info: &ExtraInfo) -> Texts {
     info.iter().map(|(key, text)| (key.to_owned(), text.map(str::to_owned))).collect()
 }
 
-fn extra_info(texts: Texts) -> Result<ExtraInfo> {
+pub(crate) fn extra_info(texts: Texts) -> Result<ExtraInfo> {
     let mut info = ExtraInfo::new();
     for (key, text) in texts {
         info.insert(key, text)?;
@@ -429,9 +371,4 @@ fn stored_facts(facts: &Facts) -> StoredFacts {
         extra_info: texts(&device.extra_info),
         tags: facts.assignable.as_ref().map(|assignable| texts(&assignable.tags)),
     }
-}
-
-fn invalid(message: &str) -> Error {
-    Error::new(ErrorKind::InvalidSnapshot, message)
-        .with_help("hand over the bytes as they were written, or sync anew")
 }

@@ -1,0 +1,297 @@
+//! The pools of each host, packed: one number of 32 bits for a pool, its class and its count.
+
+use std::collections::BTreeMap;
+
+use super::classes::Classes;
+use super::memory::{push, tight};
+use crate::error::Result;
+use crate::limits;
+use crate::snapshot::invalid;
+
+/// Counts from here on do not fit beside the class and are kept in a table of their own.
+const LARGE: u32 = 255;
+
+/// The most classes, so that a class fits beside a count.
+pub(super) const MAX_CLASSES: usize = 1 << 24;
+
+/// A pool of a host: what its devices are, and how many are free.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Slot {
+    pub(super) class: u32,
+    pub(super) count: u32,
+}
+
+/// Where the row of a host stands.
+#[derive(Clone, Copy, Debug, Default)]
+struct Span {
+    start: u32,
+    len: u32,
+}
+
+impl Span {
+    /// Rows take an even number of lanes, so that a row that grows by one often stays in place.
+    fn room(self) -> u32 {
+        self.len.next_multiple_of(2)
+    }
+
+    fn range(self) -> std::ops::Range<usize> {
+        self.start as usize..self.start as usize + self.len as usize
+    }
+}
+
+/// The rows of all hosts.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rows {
+    lanes: Vec<u32>,
+    spans: Vec<Span>,
+    /// Room that is free again: its size, and where it starts.
+    gaps: BTreeMap<u32, Vec<u32>>,
+    /// How many lanes the gaps have together.
+    unused: usize,
+    large: BTreeMap<(u32, u32), u32>,
+}
+
+impl Rows {
+    pub(super) fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Makes room for a host without pools, whose id is the next one.
+    pub(super) fn add(&mut self) {
+        push(&mut self.spans, Span::default());
+    }
+
+    pub(super) fn slots(&self, host: u32) -> impl ExactSizeIterator<Item = Slot> + Clone + '_ {
+        self.lanes(host).iter().enumerate().map(move |(slot, &lane)| self.unpack(host, slot, lane))
+    }
+
+    fn unpack(&self, host: u32, slot: usize, lane: u32) -> Slot {
+        let (class, count) = (lane >> 8, lane & LARGE);
+        let count = match count {
+            LARGE => self.large.get(&(host, slot as u32)).copied().unwrap_or(LARGE),
+            count => count,
+        };
+        Slot { class, count }
+    }
+
+    /// The row as it is packed: a class in the upper 24 bits, the count up to 255 in the lower 8.
+    pub(super) fn lanes(&self, host: u32) -> &[u32] {
+        &self.lanes[self.spans[host as usize].range()]
+    }
+
+    /// Whether any count of any host is over 254.
+    pub(super) fn has_large(&self) -> bool {
+        !self.large.is_empty()
+    }
+
+    /// Sets the count of one pool.
+    pub(super) fn set_count(&mut self, host: u32, slot: usize, count: u32) {
+        let at = self.spans[host as usize].start as usize + slot;
+        let lane = &mut self.lanes[at];
+        if *lane & LARGE == LARGE {
+            self.large.remove(&(host, slot as u32));
+        }
+        *lane = (*lane & !LARGE) | count.min(LARGE);
+        if count >= LARGE {
+            self.large.insert((host, slot as u32), count);
+        }
+    }
+
+    /// Replaces the row of a host.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::ErrorKind::LimitExceeded`] when all rows together are too long; nothing is changed then.
+    pub(super) fn set(&mut self, host: u32, slots: &[Slot]) -> Result<()> {
+        let old = self.spans[host as usize];
+        let new = Span { start: old.start, len: slots.len() as u32 };
+        let start = match new.room() == old.room() {
+            true => old.start,
+            false => {
+                let start = self.allocate(new.room())?;
+                self.free(old);
+                start
+            }
+        };
+        self.forget_large(host, old);
+        self.spans[host as usize] = Span { start, ..new };
+        let start = start as usize;
+        for (slot, &Slot { class, count }) in slots.iter().enumerate() {
+            self.lanes[start + slot] = (class << 8) | count.min(LARGE);
+            if count >= LARGE {
+                self.large.insert((host, slot as u32), count);
+            }
+        }
+        if self.unused > self.lanes.len() / 2 && self.unused > 1 << 12 {
+            self.compact();
+        }
+        Ok(())
+    }
+
+    fn allocate(&mut self, room: u32) -> Result<u32> {
+        if room == 0 {
+            return Ok(0);
+        }
+        if let Some(starts) = self.gaps.get_mut(&room)
+            && let Some(start) = starts.pop()
+        {
+            if starts.is_empty() {
+                self.gaps.remove(&room);
+            }
+            self.unused -= room as usize;
+            return Ok(start);
+        }
+        let start = self.lanes.len();
+        limits::check("number of pools of all hosts", start + room as usize, u32::MAX as usize)?;
+        tight(&mut self.lanes, room as usize);
+        self.lanes.resize(start + room as usize, 0);
+        Ok(start as u32)
+    }
+
+    /// Gives the room of a row back.
+    fn free(&mut self, span: Span) {
+        if span.len == 0 {
+            return;
+        }
+        self.gaps.entry(span.room()).or_default().push(span.start);
+        self.unused += span.room() as usize;
+    }
+
+    fn forget_large(&mut self, host: u32, span: Span) {
+        if !self.large.is_empty() {
+            for slot in 0..span.len {
+                self.large.remove(&(host, slot));
+            }
+        }
+    }
+
+    /// Writes all rows anew, one after the other.
+    fn compact(&mut self) {
+        let mut lanes = Vec::with_capacity(self.lanes.len() - self.unused);
+        for span in &mut self.spans {
+            let start = lanes.len() as u32;
+            lanes.extend_from_slice(&self.lanes[span.range()]);
+            lanes.resize(start as usize + span.room() as usize, 0);
+            span.start = start;
+        }
+        self.lanes = lanes;
+        self.gaps.clear();
+        self.unused = 0;
+    }
+
+    /// How many pools all hosts have together.
+    pub(super) fn lane_count(&self) -> usize {
+        self.lanes.len() - self.unused
+    }
+
+    /// The counts over 254: host, place in its row, count.
+    pub(super) fn large(&self) -> impl Iterator<Item = (u32, u32, u32)> + '_ {
+        self.large.iter().map(|(&(host, slot), &count)| (host, slot, count))
+    }
+
+    /// Takes over the rows of a snapshot, and counts the use of their classes.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::ErrorKind::InvalidSnapshot`] when they contradict themselves.
+    pub(super) fn restore(
+        &mut self,
+        ends: &[u32],
+        lanes: &[u8],
+        large: &[(u32, u32, u32)],
+        classes: &mut Classes,
+    ) -> Result<()> {
+        let known = classes.len();
+        let mut uses = vec![0_u64; known];
+        let total = ends.last().map_or(0, |&end| end as usize);
+        if !ends.is_sorted() || total.checked_mul(4) != Some(lanes.len()) {
+            return Err(invalid("the rows of hosts are out of bounds"));
+        }
+        self.lanes.reserve_exact(total + ends.len());
+        self.spans.reserve_exact(ends.len());
+        let mut start = 0;
+        let mut with_large = 0;
+        for &end in ends {
+            let span = Span { start: self.lanes.len() as u32, len: end - start };
+            for lane in lanes[start as usize * 4..end as usize * 4].chunks_exact(4) {
+                let lane = u32::from_le_bytes([lane[0], lane[1], lane[2], lane[3]]);
+                match uses.get_mut((lane >> 8) as usize) {
+                    Some(uses) => *uses += 1,
+                    None => return Err(invalid("a pool is of a class that is not there")),
+                }
+                with_large += usize::from(lane & LARGE == LARGE);
+                self.lanes.push(lane);
+            }
+            if span.len % 2 == 1 {
+                self.lanes.push(0);
+            }
+            self.spans.push(span);
+            start = end;
+        }
+        for &(host, slot, count) in large {
+            let row = self.spans.get(host as usize).map(|span| &self.lanes[span.range()]);
+            let lane = row.and_then(|row| row.get(slot as usize));
+            let marked = lane.is_some_and(|lane| lane & LARGE == LARGE) && count >= LARGE;
+            if !marked || self.large.insert((host, slot), count).is_some() {
+                return Err(invalid("a large count is out of place"));
+            }
+        }
+        if with_large != large.len() {
+            return Err(invalid("a large count is missing"));
+        }
+        for (class, uses) in (0..).zip(uses) {
+            if uses > 0 && !classes.use_times(class, uses) {
+                return Err(invalid("a pool is of a class that is not there"));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let gaps: usize = self.gaps.values().map(|starts| starts.capacity() * 4 + 32).sum();
+        self.lanes.capacity() * 4 + self.spans.capacity() * 8 + gaps + self.large.len() * 16
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(rows: &Rows, host: u32) -> Vec<(u32, u32)> {
+        rows.slots(host).map(|slot| (slot.class, slot.count)).collect()
+    }
+
+    #[test]
+    fn rows_change_their_length_and_keep_large_counts() {
+        let mut rows = Rows::default();
+        let mut model: Vec<Vec<(u32, u32)>> = Vec::new();
+        let mut seed = 7_u32;
+        let mut next = |bound: u32| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (seed >> 16) % bound
+        };
+        for _ in 0..50 {
+            rows.add();
+            model.push(Vec::new());
+        }
+        for step in 0..20_000 {
+            let host = next(50);
+            let of_model = &mut model[host as usize];
+            if next(2) == 0 && !of_model.is_empty() {
+                let slot = next(of_model.len() as u32);
+                let count = [0, 3, 254, 255, 256, u32::MAX][next(6) as usize];
+                rows.set_count(host, slot as usize, count);
+                of_model[slot as usize].1 = count;
+            } else {
+                let len = next(40);
+                *of_model = (0..len).map(|_| (next(9), [0, 1, 254, 255, 70_000][next(5) as usize])).collect();
+                let slots: Vec<Slot> = of_model.iter().map(|&(class, count)| Slot { class, count }).collect();
+                rows.set(host, &slots).expect("far from the limit");
+            }
+            if step % 100 == 0 {
+                (0..50).for_each(|host| assert_eq!(row(&rows, host), model[host as usize]));
+            }
+        }
+        (0..50).for_each(|host| assert_eq!(row(&rows, host), model[host as usize]));
+    }
+}

@@ -1,0 +1,111 @@
+//! The frame of snapshots: versioned, checksummed bytes around a state as plain data.
+//!
+//! Layout, all numbers little-endian: magic `SLOTWISE` (8), format version (u16), codec (u8, 1 = bincode in its legacy
+//! fixed-width configuration), what it is a snapshot of (u8), length of the payload (u64), CRC-32 of all before and of
+//! the payload (u32), payload. This is the only module that knows bincode: its last release is 2.0.1, and the maintained
+//! `wincode` reads the same bytes.
+
+use bincode::enc::write::Writer;
+use bincode::error::EncodeError;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind, Result};
+
+const MAGIC: &[u8; 8] = b"SLOTWISE";
+pub(crate) const VERSION: u16 = 1;
+const CODEC_BINCODE_LEGACY: u8 = 1;
+const HEADER: usize = 24;
+
+/// What a snapshot is of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kind {
+    /// A tracker.
+    Tracker = 0,
+    /// A fleet.
+    Fleet = 1,
+}
+
+/// Appends to a vector.
+struct Bytes(Vec<u8>);
+
+impl Writer for Bytes {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// Writes a state, of which `size` is about the number of bytes.
+pub(crate) fn write<T: Serialize>(kind: Kind, state: &T, size: usize) -> Vec<u8> {
+    let mut bytes = Bytes(Vec::with_capacity(HEADER + size));
+    bytes.0.resize(HEADER, 0);
+    bincode::serde::encode_into_writer(state, &mut bytes, bincode::config::legacy())
+        .unwrap_or_else(|error| unreachable!("the stored form is plain data: {error}"));
+    let mut bytes = bytes.0;
+    let (header, payload) = bytes.split_at_mut(HEADER);
+    header[..8].copy_from_slice(MAGIC);
+    header[8..10].copy_from_slice(&VERSION.to_le_bytes());
+    header[10..12].copy_from_slice(&[CODEC_BINCODE_LEGACY, kind as u8]);
+    header[12..20].copy_from_slice(&(payload.len() as u64).to_le_bytes());
+    let checksum = checksum(&header[..20], payload);
+    header[20..24].copy_from_slice(&checksum.to_le_bytes());
+    bytes
+}
+
+/// Reads a state that [`write`] wrote; no part of it may claim more than `LIMIT` bytes.
+///
+/// # Errors
+///
+/// [`ErrorKind::UnsupportedVersion`], or [`ErrorKind::InvalidSnapshot`] when the bytes are truncated or altered.
+pub(crate) fn read<'a, T: Deserialize<'a>, const LIMIT: usize>(kind: Kind, bytes: &'a [u8]) -> Result<T> {
+    let (header, payload) =
+        bytes.split_at_checked(HEADER).ok_or_else(|| invalid("the snapshot is shorter than its header"))?;
+    if !header.starts_with(MAGIC) {
+        return Err(invalid("the bytes do not begin as a snapshot does"));
+    }
+    let version = u16::from_le_bytes([header[8], header[9]]);
+    if version != VERSION || header[10] != CODEC_BINCODE_LEGACY || header[11] > Kind::Fleet as u8 {
+        return Err(Error::new(
+            ErrorKind::UnsupportedVersion,
+            format!(
+                "snapshot version {version} with codec {} is not read by slotwise {}",
+                header[10],
+                crate::VERSION
+            ),
+        )
+        .with_help("read it with the version of slotwise that wrote it, and hand it over as JSON"));
+    }
+    let length = u64::from_le_bytes(header[12..20].try_into().unwrap_or_default());
+    if length != payload.len() as u64 {
+        return Err(invalid(&format!("the header says {length} bytes, but {} follow", payload.len())));
+    }
+    if u32::from_le_bytes(header[20..24].try_into().unwrap_or_default()) != checksum(&header[..20], payload) {
+        return Err(invalid("the checksum does not match the content"));
+    }
+    if header[11] != kind as u8 {
+        return Err(invalid(match kind {
+            Kind::Tracker => "the snapshot is not one of a tracker",
+            Kind::Fleet => "the snapshot is not one of a fleet",
+        }));
+    }
+    let config = bincode::config::legacy().with_limit::<LIMIT>();
+    let (state, read) = bincode::serde::borrow_decode_from_slice::<T, _>(payload, config)
+        .map_err(|error| invalid(&format!("the content cannot be decoded: {error}")))?;
+    if read != payload.len() {
+        return Err(invalid("bytes follow after the content"));
+    }
+    Ok(state)
+}
+
+fn checksum(header: &[u8], payload: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(header);
+    hasher.update(payload);
+    hasher.finalize()
+}
+
+/// A snapshot that is not what it says.
+pub(crate) fn invalid(message: &str) -> Error {
+    Error::new(ErrorKind::InvalidSnapshot, message)
+        .with_help("hand over the bytes as they were written, or sync anew")
+}
