@@ -1,4 +1,4 @@
-/* Generated from bindings/c by `SLOTWISE_UPDATE=1 cargo test -p slotwise-c --test header`; do not edit.
+/* Generated from bindings/c by `cargo xtask header`; do not edit.
  *
  * slotwise decides which PCI device goes to which workload, and remembers it.
  * SPDX-License-Identifier: Apache-2.0
@@ -23,14 +23,19 @@
  * Documents are texts in JSON, with the same keys in every language; the limits on their size are those of the engine
  *   (64 MiB), past which a call fails with SLOTWISE_ERROR_LIMIT_EXCEEDED.
  * Words such as a policy or a scope are texts too, never enumerations that a caller fills in.
+ * Parameters. Under each function stand its parameters with what the call does with them; that is worked out from their
+ *   types. Lengths are in bytes or elements, as is said there.
  * Handles (slotwise_specs, slotwise_tracker, ...) are made by a function that takes a pointer to a handle, are owned by
  *   the caller, and are freed once by the function of their name that ends in _free, which accepts NULL. No handle
  *   refers to another: they may be freed in any order.
- * Threads. There is no global state. Different handles may be used by different threads at the same time. One handle
+ * Threads. There is no global state but what slotwise_log_set() and slotwise_limits_set() set for the process. Different handles may be used by different threads at the same time. One handle
  *   may be used by many threads at the same time in functions that take it as const; a function that takes it as
  *   non-const, and _free, need it for themselves. A handle may move from one thread to another.
- * Unloading. The library starts no thread, registers nothing and keeps nothing: once all handles and results are freed
- *   and no call runs, a plugin that contains it may be unloaded and loaded again.
+ * Memory. What a call allocates grows with what it is given and with what its handle holds, both of which have limits
+ *   (slotwise_limits(), slotwise_limits_set()). When the system itself has no memory left the process ends, as in every
+ *   library written in Rust.
+ * Unloading. The library starts no thread, registers nothing and keeps nothing: once all handles and results are freed,
+ *   the log function is set back to NULL and no call runs, a plugin that contains it may be unloaded and loaded again.
  * Compatibility. Structs that are declared here with their members never change; handles are opaque. Later versions
  *   may add functions and codes. The library's SONAME, libslotwise.so.0, changes with every incompatible change.
  */
@@ -183,6 +188,45 @@ typedef uint32_t slotwise_code;
 #endif // __cplusplus
 
 /**
+ * How much a log line matters; a level includes those of smaller numbers.
+ *
+ * Functions take and give it as uint32_t.
+ */
+enum slotwise_log_level
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+    /**
+     * No line.
+     */
+    SLOTWISE_LOG_OFF = 0,
+    /**
+     * A fault in slotwise itself.
+     */
+    SLOTWISE_LOG_ERROR = 1,
+    /**
+     * Something allowed that is probably not meant.
+     */
+    SLOTWISE_LOG_WARNING = 2,
+    /**
+     * Something changed, or a workload was turned away.
+     */
+    SLOTWISE_LOG_INFO = 3,
+    /**
+     * Nothing changed, or a call failed, which its caller learns anyway.
+     */
+    SLOTWISE_LOG_DEBUG = 4,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum slotwise_log_level slotwise_log_level;
+#else
+typedef uint32_t slotwise_log_level;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * The answer to a workload; bad input is none of them, but an error.
  *
  * Functions write it as uint32_t.
@@ -297,6 +341,20 @@ typedef struct slotwise_bytes {
     size_t len;
 } slotwise_bytes;
 
+/**
+ * Receives one log line.
+ *
+ * `context` is what slotwise_log_set() was given, `level` a slotwise_log_level, `function` the name of the function that was
+ * called, and `message` a UTF-8 text of `message_len` bytes followed by a NUL. Both texts live until it returns.
+ * It is called by the thread that called the library, by several at the same time if they do, and while that thread's handle is
+ * in use: it must not use that handle, must not throw or jump out, and calls that it makes itself are not logged.
+ */
+typedef void (*slotwise_log_function)(void *context,
+                                      uint32_t level,
+                                      const char *function,
+                                      const char *message,
+                                      size_t message_len);
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -305,26 +363,39 @@ extern "C" {
  * The version of the library that is linked, such as `0.1.0`; SLOTWISE_VERSION is that of this header.
  *
  * The text is a constant: never free it.
+ *
+ * @return a constant; never free it
  */
 const char *slotwise_version(void);
 
 /**
  * Frees an error; NULL is nothing to free.
+ *
+ * @param error  given up: no thread may use it any more; NULL does nothing
  */
 void slotwise_error_free(struct slotwise_error *error);
 
 /**
  * The code, as the failed function returned it; 0 when `error` is NULL.
+ *
+ * @param error  only read: many threads may use it at the same time
+ * @return the number
  */
 uint32_t slotwise_error_code(const struct slotwise_error *error);
 
 /**
  * The stable name of the kind, such as `invalid_address`; NULL when `error` is NULL.
+ *
+ * @param error  only read: many threads may use it at the same time
+ * @return a text that belongs to `error` and lives as long; never free it
  */
 const char *slotwise_error_kind(const struct slotwise_error *error);
 
 /**
  * What was wrong, in one sentence without place and remedy; NULL when `error` is NULL.
+ *
+ * @param error  only read: many threads may use it at the same time
+ * @return a text that belongs to `error` and lives as long; never free it
  */
 const char *slotwise_error_message(const struct slotwise_error *error);
 
@@ -332,26 +403,41 @@ const char *slotwise_error_message(const struct slotwise_error *error);
  * Where, as the path inside the input, such as `device_spec[2].address.bus`; empty when the whole input is meant.
  *
  * For an argument that is NULL or not UTF-8 it is the parameter's name. NULL when `error` is NULL.
+ *
+ * @param error  only read: many threads may use it at the same time
+ * @return a text that belongs to `error` and lives as long; never free it
  */
 const char *slotwise_error_path(const struct slotwise_error *error);
 
 /**
  * The line in the input text, counted from 1; 0 when there is none to tell or `error` is NULL.
+ *
+ * @param error  only read: many threads may use it at the same time
+ * @return the number
  */
 uint32_t slotwise_error_line(const struct slotwise_error *error);
 
 /**
  * The column in that line, in characters, counted from 1; 0 when there is none to tell or `error` is NULL.
+ *
+ * @param error  only read: many threads may use it at the same time
+ * @return the number
  */
 uint32_t slotwise_error_column(const struct slotwise_error *error);
 
 /**
  * What to do about it; NULL when the message says it all or `error` is NULL.
+ *
+ * @param error  only read: many threads may use it at the same time
+ * @return a text that belongs to `error` and lives as long; never free it
  */
 const char *slotwise_error_help(const struct slotwise_error *error);
 
 /**
  * Message, place and remedy as one line to log; NULL when `error` is NULL.
+ *
+ * @param error  only read: many threads may use it at the same time
+ * @return a text that belongs to `error` and lives as long; never free it
  */
 const char *slotwise_error_text(const struct slotwise_error *error);
 
@@ -359,11 +445,18 @@ const char *slotwise_error_text(const struct slotwise_error *error);
  * The error as a JSON document `{"kind", "message", "place": {"path", "line", "column"}, "help"}`.
  *
  * NULL when `error` is NULL.
+ *
+ * @param error  only read: many threads may use it at the same time
+ * @return a text that belongs to `error` and lives as long; never free it
  */
 const char *slotwise_error_json(const struct slotwise_error *error);
 
 /**
  * Gives all kinds of errors: a JSON array of `{"code", "kind", "meaning"}`, ordered by code.
+ *
+ * @param kinds  result: the caller's, freed with slotwise_string_free()
+ * @param error  what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL
  */
 uint32_t slotwise_error_kinds(struct slotwise_string *kinds, struct slotwise_error **error);
 
@@ -371,6 +464,8 @@ uint32_t slotwise_error_kinds(struct slotwise_string *kinds, struct slotwise_err
  * Frees what a text holds and empties it, so that freeing it again does nothing.
  *
  * NULL, and a text of all zeros, are nothing to free. The struct itself is the caller's and stays.
+ *
+ * @param text  emptied; NULL does nothing
  */
 void slotwise_string_free(struct slotwise_string *text);
 
@@ -378,13 +473,72 @@ void slotwise_string_free(struct slotwise_string *text);
  * Frees what the bytes hold and empties them, so that freeing them again does nothing.
  *
  * NULL, and bytes of all zeros, are nothing to free. The struct itself is the caller's and stays.
+ *
+ * @param bytes  emptied; NULL does nothing
  */
 void slotwise_bytes_free(struct slotwise_bytes *bytes);
 
 /**
- * Parses a configuration text, whose `format` is `nova.conf` (the INI dialect of oslo.config) or `toml`.
+ * Sends log lines of `level` (a slotwise_log_level) and less to `function`, for the whole process; NULL or
+ * SLOTWISE_LOG_OFF ends that.
  *
- * Errors carry the line and column in `text`.
+ * `context` is handed to `function` as it is; both may be NULL. When this call has returned, the function that was set before
+ * is not running and is not called again, so that its code and context may go. It must not be called from inside `function`.
+ *
+ * Fails with SLOTWISE_ERROR_INVALID_ARGUMENT for another level, and with SLOTWISE_ERROR_INVALID_STATE inside `function`; what
+ * was set stays then.
+ *
+ * @param function  kept until it is replaced; may be NULL
+ * @param context   kept until it is replaced; may be NULL
+ * @param level     a value, as said above
+ * @param error     what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL
+ */
+uint32_t slotwise_log_set(slotwise_log_function function,
+                          void *context,
+                          uint32_t level,
+                          struct slotwise_error **error);
+
+/**
+ * Refuses from now on, in the whole process, arguments (texts, documents, snapshots) of more than `bytes` bytes.
+ *
+ * What a call allocates grows with its arguments and with what its handle holds, which came in through arguments: this bounds
+ * both. 0 sets the engine's own limits again, which slotwise_limits() tells and which hold besides.
+ *
+ * Fails only as the conventions say. Calls that are refused fail with SLOTWISE_ERROR_LIMIT_EXCEEDED, before anything is read.
+ *
+ * @param bytes  a value, as said above
+ * @param error  what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL
+ */
+uint32_t slotwise_limits_set(size_t bytes,
+                             struct slotwise_error **error);
+
+/**
+ * Gives the engine's limits on what it is handed: a JSON object of names and numbers, such as `"max_devices": 1048576`.
+ *
+ * Names that end in `_bytes` are in bytes, the others count.
+ *
+ * @param limits  result: the caller's, freed with slotwise_string_free()
+ * @param error   what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL
+ */
+uint32_t slotwise_limits(struct slotwise_string *limits,
+                         struct slotwise_error **error);
+
+/**
+ * Parses the configuration `text`, whose `format` is `nova.conf` (the INI dialect of oslo.config) or `toml`.
+ *
+ * Fails with SLOTWISE_ERROR_INVALID_CONFIG where the text itself cannot be read, and otherwise as slotwise_specs_parse() and
+ * slotwise_aliases_parse() do; with the line and column in `text`. SLOTWISE_ERROR_INVALID_ARGUMENT for another format.
+ *
+ * @param format      UTF-8, read during the call
+ * @param format_len  how many bytes `format` has
+ * @param text        UTF-8, read during the call
+ * @param text_len    how many bytes `text` has
+ * @param config      result: the caller's, freed with slotwise_config_free()
+ * @param error       what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
  */
 uint32_t slotwise_config_parse(const char *format,
                                size_t format_len,
@@ -395,11 +549,18 @@ uint32_t slotwise_config_parse(const char *format,
 
 /**
  * Frees a configuration; NULL is nothing to free. Handles taken from it are not touched.
+ *
+ * @param config  given up: no thread may use it any more; NULL does nothing
  */
 void slotwise_config_free(struct slotwise_config *config);
 
 /**
  * Gives the rules of `[pci]device_spec` as a handle of its own, which outlives the configuration.
+ *
+ * @param config  only read: many threads may use it at the same time
+ * @param specs   result: the caller's, freed with slotwise_specs_free()
+ * @param error   what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL
  */
 uint32_t slotwise_config_specs(const struct slotwise_config *config,
                                struct slotwise_specs **specs,
@@ -407,6 +568,11 @@ uint32_t slotwise_config_specs(const struct slotwise_config *config,
 
 /**
  * Gives the aliases of `[pci]alias` as a handle of its own, which outlives the configuration.
+ *
+ * @param config   only read: many threads may use it at the same time
+ * @param aliases  result: the caller's, freed with slotwise_aliases_free()
+ * @param error    what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL
  */
 uint32_t slotwise_config_aliases(const struct slotwise_config *config,
                                  struct slotwise_aliases **aliases,
@@ -414,6 +580,12 @@ uint32_t slotwise_config_aliases(const struct slotwise_config *config,
 
 /**
  * Gives the two switches `[pci]report_in_placement` and `[filter_scheduler]pci_in_placement`.
+ *
+ * @param config               only read: many threads may use it at the same time
+ * @param report_in_placement  result
+ * @param pci_in_placement     result
+ * @param error                what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL
  */
 uint32_t slotwise_config_placement(const struct slotwise_config *config,
                                    bool *report_in_placement,
@@ -422,16 +594,31 @@ uint32_t slotwise_config_placement(const struct slotwise_config *config,
 
 /**
  * Gives what is allowed in the file but probably not meant, rules and aliases included: a JSON array of sentences.
+ *
+ * @param config    only read: many threads may use it at the same time
+ * @param warnings  result: the caller's, freed with slotwise_string_free()
+ * @param error     what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL
  */
 uint32_t slotwise_config_warnings(const struct slotwise_config *config,
                                   struct slotwise_string *warnings,
                                   struct slotwise_error **error);
 
 /**
- * Parses rules: a JSON array of which each item is a rule, a list of rules, or a text that holds either, as the
- * entries of Nova's `[pci]device_spec` do.
+ * Parses rules: `entries` is a JSON array of which each item is a rule, a list of rules, or a text that holds either, as
+ * the entries of Nova's `[pci]device_spec` do.
  *
  * `report_in_placement` is Nova's option of that name: whether the rules may name resource classes and traits.
+ *
+ * Fails with SLOTWISE_ERROR_INVALID_JSON, SLOTWISE_ERROR_INVALID_SPEC or SLOTWISE_ERROR_LIMIT_EXCEEDED. The path counts rules
+ * from 0 over all entries, as in `device_spec[2].address.bus`; line and column are those in the entry.
+ *
+ * @param entries              UTF-8, read during the call
+ * @param entries_len          how many bytes `entries` has
+ * @param report_in_placement  a value, as said above
+ * @param specs                result: the caller's, freed with slotwise_specs_free()
+ * @param error                what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
  */
 uint32_t slotwise_specs_parse(const char *entries,
                               size_t entries_len,
@@ -441,11 +628,18 @@ uint32_t slotwise_specs_parse(const char *entries,
 
 /**
  * Frees rules; NULL is nothing to free. Trackers made from them are not touched.
+ *
+ * @param specs  given up: no thread may use it any more; NULL does nothing
  */
 void slotwise_specs_free(struct slotwise_specs *specs);
 
 /**
  * Gives the rules in canonical form: a JSON array with one object per rule, in order.
+ *
+ * @param specs  only read: many threads may use it at the same time
+ * @param rules  result: the caller's, freed with slotwise_string_free()
+ * @param error  what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL
  */
 uint32_t slotwise_specs_list(const struct slotwise_specs *specs,
                              struct slotwise_string *rules,
@@ -453,6 +647,11 @@ uint32_t slotwise_specs_list(const struct slotwise_specs *specs,
 
 /**
  * Gives what is allowed in the rules but probably not meant: a JSON array of sentences.
+ *
+ * @param specs     only read: many threads may use it at the same time
+ * @param warnings  result: the caller's, freed with slotwise_string_free()
+ * @param error     what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL
  */
 uint32_t slotwise_specs_warnings(const struct slotwise_specs *specs,
                                  struct slotwise_string *warnings,
@@ -461,6 +660,16 @@ uint32_t slotwise_specs_warnings(const struct slotwise_specs *specs,
 /**
  * Says of one device whether it may be handed out and why: `device` is a JSON object; the answer is
  * `{"assignable", "rule", "tags", "rules": [{"rule", "matches", "reason"}]}`.
+ *
+ * Fails with SLOTWISE_ERROR_INVALID_JSON, SLOTWISE_ERROR_INVALID_ADDRESS, SLOTWISE_ERROR_INVALID_DEVICE or
+ * SLOTWISE_ERROR_LIMIT_EXCEEDED for a device that is not valid.
+ *
+ * @param specs        only read: many threads may use it at the same time
+ * @param device       UTF-8, read during the call
+ * @param device_len   how many bytes `device` has
+ * @param explanation  result: the caller's, freed with slotwise_string_free()
+ * @param error        what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
  */
 uint32_t slotwise_specs_explain(const struct slotwise_specs *specs,
                                 const char *device,
@@ -469,10 +678,20 @@ uint32_t slotwise_specs_explain(const struct slotwise_specs *specs,
                                 struct slotwise_error **error);
 
 /**
- * Parses aliases: a JSON array of which each item is an alias line, or a text that holds one, as the entries of
+ * Parses aliases: `lines` is a JSON array of which each item is an alias line, or a text that holds one, as the entries of
  * Nova's `[pci]alias` do. Lines of one name are alternatives.
  *
  * `pci_in_placement` is Nova's option of that name: whether aliases may name resource classes and traits.
+ *
+ * Fails with SLOTWISE_ERROR_INVALID_JSON, SLOTWISE_ERROR_INVALID_ALIAS or SLOTWISE_ERROR_LIMIT_EXCEEDED. The path counts lines
+ * from 0, as in `alias[1].vendor_id`; line and column are those in that text.
+ *
+ * @param lines             UTF-8, read during the call
+ * @param lines_len         how many bytes `lines` has
+ * @param pci_in_placement  a value, as said above
+ * @param aliases           result: the caller's, freed with slotwise_aliases_free()
+ * @param error             what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
  */
 uint32_t slotwise_aliases_parse(const char *lines,
                                 size_t lines_len,
@@ -482,13 +701,23 @@ uint32_t slotwise_aliases_parse(const char *lines,
 
 /**
  * Frees aliases; NULL is nothing to free.
+ *
+ * @param aliases  given up: no thread may use it any more; NULL does nothing
  */
 void slotwise_aliases_free(struct slotwise_aliases *aliases);
 
 /**
- * Adds the alias that these lines define, all of one new name, and gives it as a JSON object.
+ * Adds the alias that these `lines` define, all of one new name, and gives it as a JSON object.
  *
- * Fails with SLOTWISE_ERROR_ALREADY_EXISTS where there is one of that name.
+ * Fails with SLOTWISE_ERROR_ALREADY_EXISTS where there is one of that name, with SLOTWISE_ERROR_INVALID_ALIAS where the lines
+ * are of several names or there is none, and as slotwise_aliases_parse() does.
+ *
+ * @param aliases    changed: the call needs it for itself
+ * @param lines      UTF-8, read during the call
+ * @param lines_len  how many bytes `lines` has
+ * @param alias      result: the caller's, freed with slotwise_string_free()
+ * @param error      what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
  */
 uint32_t slotwise_aliases_create(struct slotwise_aliases *aliases,
                                  const char *lines,
@@ -497,9 +726,17 @@ uint32_t slotwise_aliases_create(struct slotwise_aliases *aliases,
                                  struct slotwise_error **error);
 
 /**
- * Replaces the alias of the name that these lines bear, and gives it as a JSON object.
+ * Replaces the alias of the name that these `lines` bear, and gives it as a JSON object.
  *
- * Fails with SLOTWISE_ERROR_UNKNOWN_ALIAS where there is none.
+ * Fails with SLOTWISE_ERROR_UNKNOWN_ALIAS where there is none, with SLOTWISE_ERROR_INVALID_ALIAS where the lines are of several
+ * names or there is none, and as slotwise_aliases_parse() does.
+ *
+ * @param aliases    changed: the call needs it for itself
+ * @param lines      UTF-8, read during the call
+ * @param lines_len  how many bytes `lines` has
+ * @param alias      result: the caller's, freed with slotwise_string_free()
+ * @param error      what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
  */
 uint32_t slotwise_aliases_update(struct slotwise_aliases *aliases,
                                  const char *lines,
@@ -508,9 +745,16 @@ uint32_t slotwise_aliases_update(struct slotwise_aliases *aliases,
                                  struct slotwise_error **error);
 
 /**
- * Removes the alias of that name, and gives what it was as a JSON object.
+ * Removes the alias of that `name`, and gives what it was as a JSON object.
  *
  * Fails with SLOTWISE_ERROR_UNKNOWN_ALIAS where there is none.
+ *
+ * @param aliases   changed: the call needs it for itself
+ * @param name      UTF-8, read during the call
+ * @param name_len  how many bytes `name` has
+ * @param alias     result: the caller's, freed with slotwise_string_free()
+ * @param error     what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
  */
 uint32_t slotwise_aliases_delete(struct slotwise_aliases *aliases,
                                  const char *name,
@@ -520,6 +764,11 @@ uint32_t slotwise_aliases_delete(struct slotwise_aliases *aliases,
 
 /**
  * Gives all aliases in the order they were defined: a JSON array of `{"name", "numa_policy", "alternatives"}`.
+ *
+ * @param aliases  only read: many threads may use it at the same time
+ * @param list     result: the caller's, freed with slotwise_string_free()
+ * @param error    what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL
  */
 uint32_t slotwise_aliases_list(const struct slotwise_aliases *aliases,
                                struct slotwise_string *list,
@@ -527,15 +776,33 @@ uint32_t slotwise_aliases_list(const struct slotwise_aliases *aliases,
 
 /**
  * Gives what is allowed in the aliases but probably not meant: a JSON array of sentences.
+ *
+ * @param aliases   only read: many threads may use it at the same time
+ * @param warnings  result: the caller's, freed with slotwise_string_free()
+ * @param error     what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL
  */
 uint32_t slotwise_aliases_warnings(const struct slotwise_aliases *aliases,
                                    struct slotwise_string *warnings,
                                    struct slotwise_error **error);
 
 /**
- * Turns the flavor form `a:2,b:1` into requests: a JSON array, which is the `requests` of a workload.
+ * Turns the flavor form `a:2,b:1` of `flavor` into requests: a JSON array, which is the `requests` of a workload.
  *
  * `numa_policy` is `required`, `preferred`, `legacy` or `socket` and overrides the aliases' own; it may be left out.
+ *
+ * Fails with SLOTWISE_ERROR_INVALID_REQUEST where an item is not `name:count` or a count is out of range, with
+ * SLOTWISE_ERROR_UNKNOWN_ALIAS, SLOTWISE_ERROR_LIMIT_EXCEEDED, or SLOTWISE_ERROR_INVALID_JSON for another policy; the path counts
+ * items from 0, as in `flavor[1]`.
+ *
+ * @param aliases          only read: many threads may use it at the same time
+ * @param flavor           UTF-8, read during the call
+ * @param flavor_len       how many bytes `flavor` has
+ * @param numa_policy      UTF-8, read during the call
+ * @param numa_policy_len  how many bytes `numa_policy` has
+ * @param requests         result: the caller's, freed with slotwise_string_free()
+ * @param error            what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
  */
 uint32_t slotwise_aliases_requests(const struct slotwise_aliases *aliases,
                                    const char *flavor,
@@ -546,11 +813,20 @@ uint32_t slotwise_aliases_requests(const struct slotwise_aliases *aliases,
                                    struct slotwise_error **error);
 
 /**
- * Parses a workload: a JSON object `{"requests": [...], "numa_cells": [...], "provider_mapping": {...},
- * "strategy": "exact", "budget": 100000}`, of which only `requests` is needed.
+ * Parses a `workload`: a JSON object `{"requests": [...], "numa_cells": [...], "provider_mapping": {...},
+ * "strategy": "exact", "budget": 100000}`, of which only `requests` is needed. The budget counts search steps.
  *
  * Each request is `{"count": 1, "alternatives": [{"vendor_id": "15b3", ...}, ...], "request_id", "requester_id",
  * "numa_policy"}`; a device must match all entries of at least one alternative.
+ *
+ * Fails with SLOTWISE_ERROR_INVALID_JSON, SLOTWISE_ERROR_INVALID_REQUEST or SLOTWISE_ERROR_LIMIT_EXCEEDED, with a path such as
+ * `workload.requests[0].count`.
+ *
+ * @param workload      UTF-8, read during the call
+ * @param workload_len  how many bytes `workload` has
+ * @param parsed        result: the caller's, freed with slotwise_workload_free()
+ * @param error         what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
  */
 uint32_t slotwise_workload_parse(const char *workload,
                                  size_t workload_len,
@@ -559,15 +835,27 @@ uint32_t slotwise_workload_parse(const char *workload,
 
 /**
  * Frees a workload; NULL is nothing to free.
+ *
+ * @param workload  given up: no thread may use it any more; NULL does nothing
  */
 void slotwise_workload_free(struct slotwise_workload *workload);
 
 /**
- * Parses a host's pools in the form that Nova keeps them: a JSON array of `{"vendor_id", "product_id", "numa_node",
+ * Parses a host's `pools` in the form that Nova keeps them: a JSON array of `{"vendor_id", "product_id", "numa_node",
  * "tags", "count"}`, one such object, a versioned PciDevicePoolList, or null.
  *
  * `numa_topology` is a JSON object `{"cells": [{"id": 0, "socket": 0}, ...]}`, which the NUMA policy `socket` needs; it
  * may be left out.
+ *
+ * Fails with SLOTWISE_ERROR_INVALID_JSON, SLOTWISE_ERROR_INVALID_POOL or SLOTWISE_ERROR_LIMIT_EXCEEDED, with the place.
+ *
+ * @param pools              UTF-8, read during the call
+ * @param pools_len          how many bytes `pools` has
+ * @param numa_topology      UTF-8, read during the call
+ * @param numa_topology_len  how many bytes `numa_topology` has
+ * @param parsed             result: the caller's, freed with slotwise_pools_free()
+ * @param error              what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
  */
 uint32_t slotwise_pools_parse(const char *pools,
                               size_t pools_len,
@@ -578,6 +866,8 @@ uint32_t slotwise_pools_parse(const char *pools,
 
 /**
  * Frees pools; NULL is nothing to free.
+ *
+ * @param pools  given up: no thread may use it any more; NULL does nothing
  */
 void slotwise_pools_free(struct slotwise_pools *pools);
 
@@ -587,6 +877,13 @@ void slotwise_pools_free(struct slotwise_pools *pools);
  * Writes a slotwise_outcome to `outcome`. With `fit` NULL that is all, and nothing is allocated at this boundary: a
  * scheduler asks thousands of hosts this way. Otherwise `fit` gets the whole answer as JSON: `{"outcome": "fits",
  * "requests": [...]}` with the pools to take from, or `"no_fit"` with the reasons, or `"undecided"`.
+ *
+ * @param pools     only read: many threads may use it at the same time
+ * @param workload  only read: many threads may use it at the same time
+ * @param outcome   result
+ * @param fit       result: the caller's, freed with slotwise_string_free(); may be NULL
+ * @param error     what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL
  */
 uint32_t slotwise_pools_fit(const struct slotwise_pools *pools,
                             const struct slotwise_workload *workload,
@@ -598,6 +895,16 @@ uint32_t slotwise_pools_fit(const struct slotwise_pools *pools,
  * Takes what an assignment uses, so that the next workload sees what is left, and gives the pools as JSON.
  *
  * `assignment` is the JSON that slotwise_pools_fit() gave for a workload that fits, as it is.
+ *
+ * Fails with SLOTWISE_ERROR_INVALID_STATE where the pools do not hold what the assignment uses, and with
+ * SLOTWISE_ERROR_INVALID_JSON; nothing is taken then.
+ *
+ * @param pools           changed: the call needs it for itself
+ * @param assignment      UTF-8, read during the call
+ * @param assignment_len  how many bytes `assignment` has
+ * @param list            result: the caller's, freed with slotwise_string_free()
+ * @param error           what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
  */
 uint32_t slotwise_pools_consume(struct slotwise_pools *pools,
                                 const char *assignment,
@@ -607,6 +914,11 @@ uint32_t slotwise_pools_consume(struct slotwise_pools *pools,
 
 /**
  * Gives the pools in their stable order: a JSON array.
+ *
+ * @param pools  only read: many threads may use it at the same time
+ * @param list   result: the caller's, freed with slotwise_string_free()
+ * @param error  what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL
  */
 uint32_t slotwise_pools_list(const struct slotwise_pools *pools,
                              struct slotwise_string *list,
@@ -616,6 +928,15 @@ uint32_t slotwise_pools_list(const struct slotwise_pools *pools,
  * Groups and counts the free devices by the values of `keys`, a JSON array of attribute or tag names.
  *
  * Gives a JSON array of `{"values", "total", "free", "devices"}`, ordered by the values.
+ *
+ * Fails with SLOTWISE_ERROR_INVALID_JSON where `keys` is something else.
+ *
+ * @param pools     only read: many threads may use it at the same time
+ * @param keys      UTF-8, read during the call
+ * @param keys_len  how many bytes `keys` has
+ * @param groups    result: the caller's, freed with slotwise_string_free()
+ * @param error     what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
  */
 uint32_t slotwise_pools_group_by(const struct slotwise_pools *pools,
                                  const char *keys,
@@ -628,6 +949,16 @@ uint32_t slotwise_pools_group_by(const struct slotwise_pools *pools,
  *
  * `options` is a JSON object `{"numa_topology": {...}, "pool_keys": [...], "allow_missing_parents": false}` of which every
  * key, or the whole, may be left out.
+ *
+ * Fails with SLOTWISE_ERROR_INVALID_JSON, SLOTWISE_ERROR_INVALID_ARGUMENT for options that contradict themselves, or
+ * SLOTWISE_ERROR_LIMIT_EXCEEDED.
+ *
+ * @param specs        only read: many threads may use it at the same time
+ * @param options      UTF-8, read during the call
+ * @param options_len  how many bytes `options` has
+ * @param tracker      result: the caller's, freed with slotwise_tracker_free()
+ * @param error        what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
  */
 uint32_t slotwise_tracker_new(const struct slotwise_specs *specs,
                               const char *options,
@@ -640,6 +971,19 @@ uint32_t slotwise_tracker_new(const struct slotwise_specs *specs,
  *
  * `options` are those of slotwise_tracker_new(). `rows` is a JSON array of objects in the form that
  * slotwise_tracker_devices() gives.
+ *
+ * Fails as slotwise_tracker_new() does, and with SLOTWISE_ERROR_DUPLICATE_DEVICE, SLOTWISE_ERROR_INVALID_DEVICE for a row whose
+ * status and owner contradict each other, or SLOTWISE_ERROR_INVALID_STATE where a PF and one of its VFs are both held; with the
+ * row as place.
+ *
+ * @param specs        only read: many threads may use it at the same time
+ * @param options      UTF-8, read during the call
+ * @param options_len  how many bytes `options` has
+ * @param rows         UTF-8, read during the call
+ * @param rows_len     how many bytes `rows` has
+ * @param tracker      result: the caller's, freed with slotwise_tracker_free()
+ * @param error        what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
  */
 uint32_t slotwise_tracker_load(const struct slotwise_specs *specs,
                                const char *options,
@@ -651,13 +995,26 @@ uint32_t slotwise_tracker_load(const struct slotwise_specs *specs,
 
 /**
  * Frees a tracker; NULL is nothing to free. To free the devices of an owner, see slotwise_tracker_free_owner().
+ *
+ * @param tracker  given up: no thread may use it any more; NULL does nothing
  */
 void slotwise_tracker_free(struct slotwise_tracker *tracker);
 
 /**
- * Takes over what the host has now: a JSON array of all its devices, assignable or not.
+ * Takes over what the host has now: `devices` is a JSON array of all its devices, assignable or not.
  *
  * Gives `{"added", "updated", "removed", "deferred"}`. The same devices again change nothing.
+ *
+ * Fails with SLOTWISE_ERROR_INVALID_JSON, SLOTWISE_ERROR_INVALID_ADDRESS, SLOTWISE_ERROR_INVALID_DEVICE,
+ * SLOTWISE_ERROR_DUPLICATE_DEVICE, SLOTWISE_ERROR_MISSING_PARENT, SLOTWISE_ERROR_PARENT_CYCLE, SLOTWISE_ERROR_INVALID_SPEC for a
+ * rule that this host contradicts, or SLOTWISE_ERROR_LIMIT_EXCEEDED; nothing is taken over then.
+ *
+ * @param tracker      changed: the call needs it for itself
+ * @param devices      UTF-8, read during the call
+ * @param devices_len  how many bytes `devices` has
+ * @param report       result: the caller's, freed with slotwise_string_free()
+ * @param error        what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
  */
 uint32_t slotwise_tracker_sync(struct slotwise_tracker *tracker,
                                const char *devices,
@@ -669,6 +1026,15 @@ uint32_t slotwise_tracker_sync(struct slotwise_tracker *tracker,
  * Replaces the rules by a copy of these; with `dry_run` only says what that would change.
  *
  * Gives `{"added", "retagged", "removed", "held"}`.
+ *
+ * Fails with SLOTWISE_ERROR_INVALID_SPEC for a rule that this host contradicts; nothing is replaced then.
+ *
+ * @param tracker  changed: the call needs it for itself
+ * @param specs    only read: many threads may use it at the same time
+ * @param dry_run  a value, as said above
+ * @param diff     result: the caller's, freed with slotwise_string_free()
+ * @param error    what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL
  */
 uint32_t slotwise_tracker_replace_specs(struct slotwise_tracker *tracker,
                                         const struct slotwise_specs *specs,
@@ -678,6 +1044,11 @@ uint32_t slotwise_tracker_replace_specs(struct slotwise_tracker *tracker,
 
 /**
  * Gives the free devices, pooled: a JSON array that slotwise_pools_parse() reads.
+ *
+ * @param tracker  only read: many threads may use it at the same time
+ * @param pools    result: the caller's, freed with slotwise_string_free()
+ * @param error    what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL
  */
 uint32_t slotwise_tracker_pools(const struct slotwise_tracker *tracker,
                                 struct slotwise_string *pools,
@@ -687,6 +1058,15 @@ uint32_t slotwise_tracker_pools(const struct slotwise_tracker *tracker,
  * Groups and counts the assignable devices, free or held, by `keys`: a JSON array of names of fields, tags or extra info.
  *
  * Gives a JSON array of `{"values", "total", "free", "devices"}`, ordered by the values.
+ *
+ * Fails with SLOTWISE_ERROR_INVALID_JSON where `keys` is something else.
+ *
+ * @param tracker   only read: many threads may use it at the same time
+ * @param keys      UTF-8, read during the call
+ * @param keys_len  how many bytes `keys` has
+ * @param groups    result: the caller's, freed with slotwise_string_free()
+ * @param error     what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
  */
 uint32_t slotwise_tracker_group_by(const struct slotwise_tracker *tracker,
                                    const char *keys,
@@ -697,16 +1077,28 @@ uint32_t slotwise_tracker_group_by(const struct slotwise_tracker *tracker,
 /**
  * Gives the assignable devices, ordered by address: a JSON array of devices with `status`, `owner`, `request_id` and
  * `requester_id`.
+ *
+ * @param tracker  only read: many threads may use it at the same time
+ * @param devices  result: the caller's, freed with slotwise_string_free()
+ * @param error    what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL
  */
 uint32_t slotwise_tracker_devices(const struct slotwise_tracker *tracker,
                                   struct slotwise_string *devices,
                                   struct slotwise_error **error);
 
 /**
- * Says why the device of that address, such as `0000:3b:00.1`, is or is not assignable; the answer is that of
+ * Says why the device of that `address`, such as `0000:3b:00.1`, is or is not assignable; the answer is that of
  * slotwise_specs_explain().
  *
- * Fails with SLOTWISE_ERROR_UNKNOWN_DEVICE where the host has none of that address.
+ * Fails with SLOTWISE_ERROR_UNKNOWN_DEVICE where the host has none of that address, or SLOTWISE_ERROR_INVALID_ADDRESS.
+ *
+ * @param tracker      only read: many threads may use it at the same time
+ * @param address      UTF-8, read during the call
+ * @param address_len  how many bytes `address` has
+ * @param explanation  result: the caller's, freed with slotwise_string_free()
+ * @param error        what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
  */
 uint32_t slotwise_tracker_explain(const struct slotwise_tracker *tracker,
                                   const char *address,
@@ -719,6 +1111,15 @@ uint32_t slotwise_tracker_explain(const struct slotwise_tracker *tracker,
  *
  * Writes a slotwise_outcome to `outcome`. With `fit` NULL that is all, and nothing is allocated at this boundary; otherwise
  * `fit` gets the whole answer as JSON, as in slotwise_pools_fit().
+ *
+ * Fails with SLOTWISE_ERROR_INVALID_REQUEST for a workload that names an attribute which no device of this host has.
+ *
+ * @param tracker   only read: many threads may use it at the same time
+ * @param workload  only read: many threads may use it at the same time
+ * @param outcome   result
+ * @param fit       result: the caller's, freed with slotwise_string_free(); may be NULL
+ * @param error     what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL
  */
 uint32_t slotwise_tracker_fit(const struct slotwise_tracker *tracker,
                               const struct slotwise_workload *workload,
@@ -731,6 +1132,17 @@ uint32_t slotwise_tracker_fit(const struct slotwise_tracker *tracker,
  *
  * The answer is that of slotwise_tracker_fit(); devices are claimed when `outcome` is SLOTWISE_OUTCOME_FITS, and the JSON
  * then names them. `fit` may be NULL.
+ *
+ * Fails with SLOTWISE_ERROR_INVALID_ARGUMENT for an empty owner, and as slotwise_tracker_fit() does; nothing is claimed then.
+ *
+ * @param tracker    changed: the call needs it for itself
+ * @param owner      UTF-8, read during the call
+ * @param owner_len  how many bytes `owner` has
+ * @param workload   only read: many threads may use it at the same time
+ * @param outcome    result
+ * @param fit        result: the caller's, freed with slotwise_string_free(); may be NULL
+ * @param error      what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
  */
 uint32_t slotwise_tracker_claim(struct slotwise_tracker *tracker,
                                 const char *owner,
@@ -741,10 +1153,21 @@ uint32_t slotwise_tracker_claim(struct slotwise_tracker *tracker,
                                 struct slotwise_error **error);
 
 /**
- * Claims exactly the devices that slotwise_tracker_fit() found earlier, if they can still be had.
+ * Claims for `owner` exactly the devices that slotwise_tracker_fit() found earlier, if they can still be had.
  *
- * `assignment` is the JSON that slotwise_tracker_fit() gave for a workload that fits, as it is. When it no longer holds the
- * code is SLOTWISE_ERROR_CONFLICT and nothing is claimed: fit again.
+ * `assignment` is the JSON that slotwise_tracker_fit() gave for a workload that fits, as it is.
+ *
+ * Fails with SLOTWISE_ERROR_CONFLICT where it no longer holds: fit again. Otherwise as slotwise_tracker_claim() does, and with
+ * SLOTWISE_ERROR_INVALID_JSON; nothing is claimed then.
+ *
+ * @param tracker         changed: the call needs it for itself
+ * @param owner           UTF-8, read during the call
+ * @param owner_len       how many bytes `owner` has
+ * @param workload        only read: many threads may use it at the same time
+ * @param assignment      UTF-8, read during the call
+ * @param assignment_len  how many bytes `assignment` has
+ * @param error           what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
  */
 uint32_t slotwise_tracker_claim_fit(struct slotwise_tracker *tracker,
                                     const char *owner,
@@ -759,6 +1182,17 @@ uint32_t slotwise_tracker_claim_fit(struct slotwise_tracker *tracker,
  *
  * `claims` is a JSON array of `{"owner", "workload"}`. The answer is that of slotwise_tracker_fit(), spanning the requests of
  * all workloads in order; devices are claimed when `outcome` is SLOTWISE_OUTCOME_FITS. `fit` may be NULL.
+ *
+ * Fails as slotwise_workload_parse() and slotwise_tracker_claim() do, with the index of the claim in the path, and with
+ * SLOTWISE_ERROR_INVALID_REQUEST where one of several workloads leaves its NUMA cells to be chosen.
+ *
+ * @param tracker     changed: the call needs it for itself
+ * @param claims      UTF-8, read during the call
+ * @param claims_len  how many bytes `claims` has
+ * @param outcome     result
+ * @param fit         result: the caller's, freed with slotwise_string_free(); may be NULL
+ * @param error       what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
  */
 uint32_t slotwise_tracker_claim_all(struct slotwise_tracker *tracker,
                                     const char *claims,
@@ -768,7 +1202,16 @@ uint32_t slotwise_tracker_claim_all(struct slotwise_tracker *tracker,
                                     struct slotwise_error **error);
 
 /**
- * Turns the owner's claims into allocations, and gives the devices: a JSON array of addresses, ordered.
+ * Turns the claims of `owner` into allocations, and gives the devices: a JSON array of addresses, ordered.
+ *
+ * Fails with SLOTWISE_ERROR_UNKNOWN_OWNER where it holds nothing.
+ *
+ * @param tracker    changed: the call needs it for itself
+ * @param owner      UTF-8, read during the call
+ * @param owner_len  how many bytes `owner` has
+ * @param addresses  result: the caller's, freed with slotwise_string_free()
+ * @param error      what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
  */
 uint32_t slotwise_tracker_allocate(struct slotwise_tracker *tracker,
                                    const char *owner,
@@ -777,9 +1220,20 @@ uint32_t slotwise_tracker_allocate(struct slotwise_tracker *tracker,
                                    struct slotwise_error **error);
 
 /**
- * Frees the owner's devices, and gives them: a JSON array of addresses, ordered; empty if it holds none.
+ * Frees the devices of `owner`, and gives them: a JSON array of addresses, ordered; empty if it holds none.
  *
  * `scope` is `all` (also when it is left out), `claims` or `allocations`.
+ *
+ * Fails with SLOTWISE_ERROR_INVALID_JSON for another scope.
+ *
+ * @param tracker    changed: the call needs it for itself
+ * @param owner      UTF-8, read during the call
+ * @param owner_len  how many bytes `owner` has
+ * @param scope      UTF-8, read during the call
+ * @param scope_len  how many bytes `scope` has
+ * @param addresses  result: the caller's, freed with slotwise_string_free()
+ * @param error      what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
  */
 uint32_t slotwise_tracker_free_owner(struct slotwise_tracker *tracker,
                                      const char *owner,
@@ -790,7 +1244,18 @@ uint32_t slotwise_tracker_free_owner(struct slotwise_tracker *tracker,
                                      struct slotwise_error **error);
 
 /**
- * Frees one device of the owner, by its address such as `0000:3b:00.1`.
+ * Frees one device of `owner`, by its `address` such as `0000:3b:00.1`.
+ *
+ * Fails with SLOTWISE_ERROR_INVALID_ADDRESS, SLOTWISE_ERROR_UNKNOWN_DEVICE, SLOTWISE_ERROR_INVALID_STATE where it is not held, or
+ * SLOTWISE_ERROR_WRONG_OWNER.
+ *
+ * @param tracker      changed: the call needs it for itself
+ * @param owner        UTF-8, read during the call
+ * @param owner_len    how many bytes `owner` has
+ * @param address      UTF-8, read during the call
+ * @param address_len  how many bytes `address` has
+ * @param error        what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
  */
 uint32_t slotwise_tracker_free_device(struct slotwise_tracker *tracker,
                                       const char *owner,
@@ -802,6 +1267,15 @@ uint32_t slotwise_tracker_free_device(struct slotwise_tracker *tracker,
 /**
  * Frees the devices of all owners that are not in `owners`, a JSON array of texts, and gives those devices: a JSON array
  * of addresses, ordered.
+ *
+ * Fails with SLOTWISE_ERROR_INVALID_JSON where `owners` is something else; nothing is freed then.
+ *
+ * @param tracker     changed: the call needs it for itself
+ * @param owners      UTF-8, read during the call
+ * @param owners_len  how many bytes `owners` has
+ * @param addresses   result: the caller's, freed with slotwise_string_free()
+ * @param error       what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
  */
 uint32_t slotwise_tracker_retain_owners(struct slotwise_tracker *tracker,
                                         const char *owners,
@@ -814,6 +1288,15 @@ uint32_t slotwise_tracker_retain_owners(struct slotwise_tracker *tracker,
  *
  * `query` is a JSON object of which every key may be left out: `{"owner", "request_id", "requester_id"}`; those given must
  * all match. The answer is a JSON array in the order in which the devices were claimed.
+ *
+ * Fails with SLOTWISE_ERROR_INVALID_JSON for another query.
+ *
+ * @param tracker    only read: many threads may use it at the same time
+ * @param query      UTF-8, read during the call
+ * @param query_len  how many bytes `query` has
+ * @param bindings   result: the caller's, freed with slotwise_string_free()
+ * @param error      what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
  */
 uint32_t slotwise_tracker_bindings(const struct slotwise_tracker *tracker,
                                    const char *query,
@@ -824,13 +1307,27 @@ uint32_t slotwise_tracker_bindings(const struct slotwise_tracker *tracker,
 /**
  * Gives what must be written to the caller's database now: a JSON array of `{"address", "action", "fields"}`, ordered by
  * address. It stays the same until slotwise_tracker_written() or another change.
+ *
+ * @param tracker  only read: many threads may use it at the same time
+ * @param changes  result: the caller's, freed with slotwise_string_free()
+ * @param error    what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL
  */
 uint32_t slotwise_tracker_changes(const struct slotwise_tracker *tracker,
                                   struct slotwise_string *changes,
                                   struct slotwise_error **error);
 
 /**
- * Notes that these changes, in the form slotwise_tracker_changes() gave them, have been written.
+ * Notes that these `changes`, in the form slotwise_tracker_changes() gave them, have been written.
+ *
+ * Fails with SLOTWISE_ERROR_INVALID_JSON, or SLOTWISE_ERROR_UNKNOWN_DEVICE for a change that this tracker cannot have given;
+ * nothing is noted then.
+ *
+ * @param tracker      changed: the call needs it for itself
+ * @param changes      UTF-8, read during the call
+ * @param changes_len  how many bytes `changes` has
+ * @param error        what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
  */
 uint32_t slotwise_tracker_written(struct slotwise_tracker *tracker,
                                   const char *changes,
@@ -839,6 +1336,11 @@ uint32_t slotwise_tracker_written(struct slotwise_tracker *tracker,
 
 /**
  * Gives a number that grows with every call that changed anything.
+ *
+ * @param tracker  only read: many threads may use it at the same time
+ * @param version  result
+ * @param error    what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL
  */
 uint32_t slotwise_tracker_version(const struct slotwise_tracker *tracker,
                                   uint64_t *version,
@@ -846,13 +1348,27 @@ uint32_t slotwise_tracker_version(const struct slotwise_tracker *tracker,
 
 /**
  * Gives the whole state as versioned, checksummed bytes.
+ *
+ * @param tracker   only read: many threads may use it at the same time
+ * @param snapshot  result: the caller's, freed with slotwise_bytes_free()
+ * @param error     what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL
  */
 uint32_t slotwise_tracker_snapshot(const struct slotwise_tracker *tracker,
                                    struct slotwise_bytes *snapshot,
                                    struct slotwise_error **error);
 
 /**
- * Makes a tracker from the bytes that slotwise_tracker_snapshot() gave.
+ * Makes a tracker from the bytes of `snapshot`, which slotwise_tracker_snapshot() gave.
+ *
+ * Fails with SLOTWISE_ERROR_INVALID_SNAPSHOT for bytes that are truncated, altered or contradict themselves, with
+ * SLOTWISE_ERROR_UNSUPPORTED_VERSION or SLOTWISE_ERROR_LIMIT_EXCEEDED.
+ *
+ * @param snapshot      bytes, read during the call
+ * @param snapshot_len  how many bytes `snapshot` has
+ * @param tracker       result: the caller's, freed with slotwise_tracker_free()
+ * @param error         what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL
  */
 uint32_t slotwise_tracker_restore(const uint8_t *snapshot,
                                   size_t snapshot_len,
@@ -861,13 +1377,26 @@ uint32_t slotwise_tracker_restore(const uint8_t *snapshot,
 
 /**
  * Gives the whole state as a JSON document.
+ *
+ * @param tracker   only read: many threads may use it at the same time
+ * @param snapshot  result: the caller's, freed with slotwise_string_free()
+ * @param error     what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL
  */
 uint32_t slotwise_tracker_snapshot_json(const struct slotwise_tracker *tracker,
                                         struct slotwise_string *snapshot,
                                         struct slotwise_error **error);
 
 /**
- * Makes a tracker from the document that slotwise_tracker_snapshot_json() gave.
+ * Makes a tracker from the document `snapshot`, which slotwise_tracker_snapshot_json() gave.
+ *
+ * Fails with SLOTWISE_ERROR_INVALID_JSON, and as slotwise_tracker_restore() does.
+ *
+ * @param snapshot      UTF-8, read during the call
+ * @param snapshot_len  how many bytes `snapshot` has
+ * @param tracker       result: the caller's, freed with slotwise_tracker_free()
+ * @param error         what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
  */
 uint32_t slotwise_tracker_restore_json(const char *snapshot,
                                        size_t snapshot_len,

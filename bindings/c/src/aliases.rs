@@ -6,6 +6,7 @@ use slotwise::Aliases;
 
 use crate::error::slotwise_error;
 use crate::ffi;
+use crate::settings::log_warnings;
 use crate::specs::texts;
 use crate::text::slotwise_string;
 
@@ -17,10 +18,13 @@ pub struct slotwise_aliases {
     pub(crate) inner: Aliases,
 }
 
-/// Parses aliases: a JSON array of which each item is an alias line, or a text that holds one, as the entries of
+/// Parses aliases: `lines` is a JSON array of which each item is an alias line, or a text that holds one, as the entries of
 /// Nova's `[pci]alias` do. Lines of one name are alternatives.
 ///
 /// `pci_in_placement` is Nova's option of that name: whether aliases may name resource classes and traits.
+///
+/// Fails with SLOTWISE_ERROR_INVALID_JSON, SLOTWISE_ERROR_INVALID_ALIAS or SLOTWISE_ERROR_LIMIT_EXCEEDED. The path counts lines
+/// from 0, as in `alias[1].vendor_id`; line and column are those in that text.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_aliases_parse(
     lines: *const c_char,
@@ -34,7 +38,9 @@ pub unsafe extern "C" fn slotwise_aliases_parse(
         ffi::guard(error, || {
             let aliases = ffi::out(aliases, "aliases")?;
             let lines = texts(ffi::document(lines, lines_len, "lines")?);
-            aliases.set_handle(slotwise_aliases { inner: Aliases::parse(&lines, pci_in_placement)? });
+            let inner = Aliases::parse(&lines, pci_in_placement)?;
+            log_warnings!(inner);
+            aliases.set_handle(slotwise_aliases { inner });
             Ok(())
         })
     }
@@ -47,9 +53,10 @@ pub unsafe extern "C" fn slotwise_aliases_free(aliases: *mut slotwise_aliases) {
     unsafe { ffi::free(aliases) };
 }
 
-/// Adds the alias that these lines define, all of one new name, and gives it as a JSON object.
+/// Adds the alias that these `lines` define, all of one new name, and gives it as a JSON object.
 ///
-/// Fails with SLOTWISE_ERROR_ALREADY_EXISTS where there is one of that name.
+/// Fails with SLOTWISE_ERROR_ALREADY_EXISTS where there is one of that name, with SLOTWISE_ERROR_INVALID_ALIAS where the lines
+/// are of several names or there is none, and as slotwise_aliases_parse() does.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_aliases_create(
     aliases: *mut slotwise_aliases,
@@ -69,9 +76,10 @@ pub unsafe extern "C" fn slotwise_aliases_create(
     }
 }
 
-/// Replaces the alias of the name that these lines bear, and gives it as a JSON object.
+/// Replaces the alias of the name that these `lines` bear, and gives it as a JSON object.
 ///
-/// Fails with SLOTWISE_ERROR_UNKNOWN_ALIAS where there is none.
+/// Fails with SLOTWISE_ERROR_UNKNOWN_ALIAS where there is none, with SLOTWISE_ERROR_INVALID_ALIAS where the lines are of several
+/// names or there is none, and as slotwise_aliases_parse() does.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_aliases_update(
     aliases: *mut slotwise_aliases,
@@ -91,7 +99,7 @@ pub unsafe extern "C" fn slotwise_aliases_update(
     }
 }
 
-/// Removes the alias of that name, and gives what it was as a JSON object.
+/// Removes the alias of that `name`, and gives what it was as a JSON object.
 ///
 /// Fails with SLOTWISE_ERROR_UNKNOWN_ALIAS where there is none.
 #[unsafe(no_mangle)]
@@ -147,9 +155,13 @@ pub unsafe extern "C" fn slotwise_aliases_warnings(
     }
 }
 
-/// Turns the flavor form `a:2,b:1` into requests: a JSON array, which is the `requests` of a workload.
+/// Turns the flavor form `a:2,b:1` of `flavor` into requests: a JSON array, which is the `requests` of a workload.
 ///
 /// `numa_policy` is `required`, `preferred`, `legacy` or `socket` and overrides the aliases' own; it may be left out.
+///
+/// Fails with SLOTWISE_ERROR_INVALID_REQUEST where an item is not `name:count` or a count is out of range, with
+/// SLOTWISE_ERROR_UNKNOWN_ALIAS, SLOTWISE_ERROR_LIMIT_EXCEEDED, or SLOTWISE_ERROR_INVALID_JSON for another policy; the path counts
+/// items from 0, as in `flavor[1]`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_aliases_requests(
     aliases: *const slotwise_aliases,

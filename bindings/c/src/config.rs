@@ -7,6 +7,7 @@ use slotwise::{Config, ConfigFormat, Error, ErrorKind, Result};
 use crate::aliases::slotwise_aliases;
 use crate::error::slotwise_error;
 use crate::ffi;
+use crate::settings::log_warnings;
 use crate::specs::slotwise_specs;
 use crate::text::slotwise_string;
 
@@ -27,9 +28,10 @@ fn format_from(name: &str) -> Result<ConfigFormat> {
     }
 }
 
-/// Parses a configuration text, whose `format` is `nova.conf` (the INI dialect of oslo.config) or `toml`.
+/// Parses the configuration `text`, whose `format` is `nova.conf` (the INI dialect of oslo.config) or `toml`.
 ///
-/// Errors carry the line and column in `text`.
+/// Fails with SLOTWISE_ERROR_INVALID_CONFIG where the text itself cannot be read, and otherwise as slotwise_specs_parse() and
+/// slotwise_aliases_parse() do; with the line and column in `text`. SLOTWISE_ERROR_INVALID_ARGUMENT for another format.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_config_parse(
     format: *const c_char,
@@ -45,7 +47,9 @@ pub unsafe extern "C" fn slotwise_config_parse(
             let config = ffi::out(config, "config")?;
             let format = format_from(ffi::text(format, format_len, "format")?)?;
             let text = ffi::text(text, text_len, "text")?;
-            config.set_handle(slotwise_config { inner: Config::parse(text, format)? });
+            let inner = Config::parse(text, format)?;
+            log_warnings!(inner);
+            config.set_handle(slotwise_config { inner });
             Ok(())
         })
     }

@@ -18,11 +18,13 @@ use crate::error::{slotwise_code, slotwise_error};
 pub(crate) unsafe fn guard(error: *mut *mut slotwise_error, body: impl FnOnce() -> Result<()>) -> u32 {
     // What a panicking call has half done is only reachable through the handle it was given; the conventions tell the
     // caller to free that handle, so nothing broken is observed.
+    let path = crate::settings::name_of(&body);
     let failure = match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(())) => return slotwise_code::SLOTWISE_OK as u32,
         Ok(Err(failure)) => failure,
         Err(payload) => from_panic(payload.as_ref()),
     };
+    crate::settings::write_failure(&failure, path);
     let code = failure.kind().code();
     if !error.is_null() {
         let handle = Box::into_raw(Box::new(slotwise_error::new(&failure)));
@@ -60,6 +62,7 @@ unsafe fn optional_bytes<'a>(data: *const u8, len: usize, name: &str) -> Result<
             .with_help("was a negative number converted?")
             .inside(name));
     }
+    crate::settings::check_argument(len, name)?;
     // SAFETY: not NULL, not longer than an object can be, and the caller vouches for the bytes.
     Ok(Some(unsafe { std::slice::from_raw_parts(data, len) }))
 }

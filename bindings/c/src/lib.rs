@@ -4,8 +4,8 @@
 //! hand-written `unsafe`. What a caller must keep, and what it may rely on, stands in the "API conventions" of
 //! `include/slotwise.h`, which is generated from these files (see `cbindgen.toml`); a test compares the two.
 //!
-//! Absences on purpose: no global state, no thread-local state, no panic hook, no callback, no function that exists
-//! for tests only.
+//! Absences on purpose: no global state but what `settings` says, nothing that is allocated and outlives its handle, no
+//! thread-local state with a destructor, no panic hook, no function that exists for tests only.
 
 #![allow(unsafe_code, reason = "a C ABI is made of raw pointers; every block says what it relies on")]
 #![allow(
@@ -23,6 +23,7 @@ mod error;
 mod ffi;
 mod outcome;
 mod pools;
+mod settings;
 mod specs;
 mod text;
 mod tracker;
@@ -34,6 +35,7 @@ pub use config::*;
 pub use error::*;
 pub use outcome::*;
 pub use pools::*;
+pub use settings::*;
 pub use specs::*;
 pub use text::*;
 pub use tracker::*;

@@ -18,11 +18,13 @@ pub struct slotwise_pools {
     inner: Pools,
 }
 
-/// Parses a host's pools in the form that Nova keeps them: a JSON array of `{"vendor_id", "product_id", "numa_node",
+/// Parses a host's `pools` in the form that Nova keeps them: a JSON array of `{"vendor_id", "product_id", "numa_node",
 /// "tags", "count"}`, one such object, a versioned PciDevicePoolList, or null.
 ///
 /// `numa_topology` is a JSON object `{"cells": [{"id": 0, "socket": 0}, ...]}`, which the NUMA policy `socket` needs; it
 /// may be left out.
+///
+/// Fails with SLOTWISE_ERROR_INVALID_JSON, SLOTWISE_ERROR_INVALID_POOL or SLOTWISE_ERROR_LIMIT_EXCEEDED, with the place.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_pools_parse(
     pools: *const c_char,
@@ -78,6 +80,9 @@ pub unsafe extern "C" fn slotwise_pools_fit(
 /// Takes what an assignment uses, so that the next workload sees what is left, and gives the pools as JSON.
 ///
 /// `assignment` is the JSON that slotwise_pools_fit() gave for a workload that fits, as it is.
+///
+/// Fails with SLOTWISE_ERROR_INVALID_STATE where the pools do not hold what the assignment uses, and with
+/// SLOTWISE_ERROR_INVALID_JSON; nothing is taken then.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_pools_consume(
     pools: *mut slotwise_pools,
@@ -118,6 +123,8 @@ pub unsafe extern "C" fn slotwise_pools_list(
 /// Groups and counts the free devices by the values of `keys`, a JSON array of attribute or tag names.
 ///
 /// Gives a JSON array of `{"values", "total", "free", "devices"}`, ordered by the values.
+///
+/// Fails with SLOTWISE_ERROR_INVALID_JSON where `keys` is something else.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_pools_group_by(
     pools: *const slotwise_pools,

@@ -7,6 +7,7 @@ use slotwise::{Device, DeviceSpecs, json};
 
 use crate::error::slotwise_error;
 use crate::ffi;
+use crate::settings::log_warnings;
 use crate::text::slotwise_string;
 
 /// The operator's rules: which devices may be handed out, and the tags they get. The first rule that matches decides.
@@ -27,10 +28,13 @@ pub(crate) fn texts(items: Vec<Value>) -> Vec<String> {
         .collect()
 }
 
-/// Parses rules: a JSON array of which each item is a rule, a list of rules, or a text that holds either, as the
-/// entries of Nova's `[pci]device_spec` do.
+/// Parses rules: `entries` is a JSON array of which each item is a rule, a list of rules, or a text that holds either, as
+/// the entries of Nova's `[pci]device_spec` do.
 ///
 /// `report_in_placement` is Nova's option of that name: whether the rules may name resource classes and traits.
+///
+/// Fails with SLOTWISE_ERROR_INVALID_JSON, SLOTWISE_ERROR_INVALID_SPEC or SLOTWISE_ERROR_LIMIT_EXCEEDED. The path counts rules
+/// from 0 over all entries, as in `device_spec[2].address.bus`; line and column are those in the entry.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_specs_parse(
     entries: *const c_char,
@@ -44,7 +48,9 @@ pub unsafe extern "C" fn slotwise_specs_parse(
         ffi::guard(error, || {
             let specs = ffi::out(specs, "specs")?;
             let entries = texts(ffi::document(entries, entries_len, "entries")?);
-            specs.set_handle(slotwise_specs { inner: DeviceSpecs::parse(&entries, report_in_placement)? });
+            let inner = DeviceSpecs::parse(&entries, report_in_placement)?;
+            log_warnings!(inner);
+            specs.set_handle(slotwise_specs { inner });
             Ok(())
         })
     }
@@ -93,6 +99,9 @@ pub unsafe extern "C" fn slotwise_specs_warnings(
 
 /// Says of one device whether it may be handed out and why: `device` is a JSON object; the answer is
 /// `{"assignable", "rule", "tags", "rules": [{"rule", "matches", "reason"}]}`.
+///
+/// Fails with SLOTWISE_ERROR_INVALID_JSON, SLOTWISE_ERROR_INVALID_ADDRESS, SLOTWISE_ERROR_INVALID_DEVICE or
+/// SLOTWISE_ERROR_LIMIT_EXCEEDED for a device that is not valid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_specs_explain(
     specs: *const slotwise_specs,

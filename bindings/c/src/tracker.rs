@@ -2,11 +2,12 @@
 
 use std::ffi::c_char;
 
-use slotwise::{Assignment, BindingQuery, Change, Claim, Device, Tracker};
+use slotwise::{Assignment, BindingQuery, Change, Claim, Device, Fit, Tracker, log};
 
 use crate::error::slotwise_error;
 use crate::ffi;
 use crate::outcome::set_fit;
+use crate::settings::log_line;
 use crate::specs::slotwise_specs;
 use crate::text::{slotwise_bytes, slotwise_string};
 use crate::workload::slotwise_workload;
@@ -23,6 +24,9 @@ pub struct slotwise_tracker {
 ///
 /// `options` is a JSON object `{"numa_topology": {...}, "pool_keys": [...], "allow_missing_parents": false}` of which every
 /// key, or the whole, may be left out.
+///
+/// Fails with SLOTWISE_ERROR_INVALID_JSON, SLOTWISE_ERROR_INVALID_ARGUMENT for options that contradict themselves, or
+/// SLOTWISE_ERROR_LIMIT_EXCEEDED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_tracker_new(
     specs: *const slotwise_specs,
@@ -46,6 +50,10 @@ pub unsafe extern "C" fn slotwise_tracker_new(
 ///
 /// `options` are those of slotwise_tracker_new(). `rows` is a JSON array of objects in the form that
 /// slotwise_tracker_devices() gives.
+///
+/// Fails as slotwise_tracker_new() does, and with SLOTWISE_ERROR_DUPLICATE_DEVICE, SLOTWISE_ERROR_INVALID_DEVICE for a row whose
+/// status and owner contradict each other, or SLOTWISE_ERROR_INVALID_STATE where a PF and one of its VFs are both held; with the
+/// row as place.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_tracker_load(
     specs: *const slotwise_specs,
@@ -76,9 +84,13 @@ pub unsafe extern "C" fn slotwise_tracker_free(tracker: *mut slotwise_tracker) {
     unsafe { ffi::free(tracker) };
 }
 
-/// Takes over what the host has now: a JSON array of all its devices, assignable or not.
+/// Takes over what the host has now: `devices` is a JSON array of all its devices, assignable or not.
 ///
 /// Gives `{"added", "updated", "removed", "deferred"}`. The same devices again change nothing.
+///
+/// Fails with SLOTWISE_ERROR_INVALID_JSON, SLOTWISE_ERROR_INVALID_ADDRESS, SLOTWISE_ERROR_INVALID_DEVICE,
+/// SLOTWISE_ERROR_DUPLICATE_DEVICE, SLOTWISE_ERROR_MISSING_PARENT, SLOTWISE_ERROR_PARENT_CYCLE, SLOTWISE_ERROR_INVALID_SPEC for a
+/// rule that this host contradicts, or SLOTWISE_ERROR_LIMIT_EXCEEDED; nothing is taken over then.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_tracker_sync(
     tracker: *mut slotwise_tracker,
@@ -92,7 +104,9 @@ pub unsafe extern "C" fn slotwise_tracker_sync(
         ffi::guard(error, || {
             let (tracker, report) = (ffi::exclusive(tracker, "tracker")?, ffi::out(report, "report")?);
             let devices: Vec<Device> = ffi::document(devices, devices_len, "devices")?;
-            report.set_document(&tracker.inner.sync(devices)?);
+            let done = tracker.inner.sync(devices)?;
+            log_line!(log::synced(&done));
+            report.set_document(&done);
             Ok(())
         })
     }
@@ -101,6 +115,8 @@ pub unsafe extern "C" fn slotwise_tracker_sync(
 /// Replaces the rules by a copy of these; with `dry_run` only says what that would change.
 ///
 /// Gives `{"added", "retagged", "removed", "held"}`.
+///
+/// Fails with SLOTWISE_ERROR_INVALID_SPEC for a rule that this host contradicts; nothing is replaced then.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_tracker_replace_specs(
     tracker: *mut slotwise_tracker,
@@ -114,7 +130,11 @@ pub unsafe extern "C" fn slotwise_tracker_replace_specs(
         ffi::guard(error, || {
             let (tracker, diff) = (ffi::exclusive(tracker, "tracker")?, ffi::out(diff, "diff")?);
             let specs = ffi::shared(specs, "specs")?;
-            diff.set_document(&tracker.inner.replace_specs(specs.inner.clone(), dry_run)?);
+            let done = tracker.inner.replace_specs(specs.inner.clone(), dry_run)?;
+            if !dry_run {
+                log_line!(log::respecified(&done));
+            }
+            diff.set_document(&done);
             Ok(())
         })
     }
@@ -140,6 +160,8 @@ pub unsafe extern "C" fn slotwise_tracker_pools(
 /// Groups and counts the assignable devices, free or held, by `keys`: a JSON array of names of fields, tags or extra info.
 ///
 /// Gives a JSON array of `{"values", "total", "free", "devices"}`, ordered by the values.
+///
+/// Fails with SLOTWISE_ERROR_INVALID_JSON where `keys` is something else.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_tracker_group_by(
     tracker: *const slotwise_tracker,
@@ -177,10 +199,10 @@ pub unsafe extern "C" fn slotwise_tracker_devices(
     }
 }
 
-/// Says why the device of that address, such as `0000:3b:00.1`, is or is not assignable; the answer is that of
+/// Says why the device of that `address`, such as `0000:3b:00.1`, is or is not assignable; the answer is that of
 /// slotwise_specs_explain().
 ///
-/// Fails with SLOTWISE_ERROR_UNKNOWN_DEVICE where the host has none of that address.
+/// Fails with SLOTWISE_ERROR_UNKNOWN_DEVICE where the host has none of that address, or SLOTWISE_ERROR_INVALID_ADDRESS.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_tracker_explain(
     tracker: *const slotwise_tracker,
@@ -205,6 +227,8 @@ pub unsafe extern "C" fn slotwise_tracker_explain(
 ///
 /// Writes a slotwise_outcome to `outcome`. With `fit` NULL that is all, and nothing is allocated at this boundary; otherwise
 /// `fit` gets the whole answer as JSON, as in slotwise_pools_fit().
+///
+/// Fails with SLOTWISE_ERROR_INVALID_REQUEST for a workload that names an attribute which no device of this host has.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_tracker_fit(
     tracker: *const slotwise_tracker,
@@ -228,6 +252,8 @@ pub unsafe extern "C" fn slotwise_tracker_fit(
 ///
 /// The answer is that of slotwise_tracker_fit(); devices are claimed when `outcome` is SLOTWISE_OUTCOME_FITS, and the JSON
 /// then names them. `fit` may be NULL.
+///
+/// Fails with SLOTWISE_ERROR_INVALID_ARGUMENT for an empty owner, and as slotwise_tracker_fit() does; nothing is claimed then.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_tracker_claim(
     tracker: *mut slotwise_tracker,
@@ -245,16 +271,20 @@ pub unsafe extern "C" fn slotwise_tracker_claim(
                 (ffi::exclusive(tracker, "tracker")?, ffi::shared(workload, "workload")?);
             let (outcome, fit) = (ffi::out(outcome, "outcome")?, ffi::optional_out(fit));
             let owner = ffi::text(owner, owner_len, "owner")?;
-            set_fit(&tracker.inner.claim(owner, &workload.inner)?, outcome, fit);
+            let done = tracker.inner.claim(owner, &workload.inner)?;
+            log_line!(log::claimed(owner, &done));
+            set_fit(&done, outcome, fit);
             Ok(())
         })
     }
 }
 
-/// Claims exactly the devices that slotwise_tracker_fit() found earlier, if they can still be had.
+/// Claims for `owner` exactly the devices that slotwise_tracker_fit() found earlier, if they can still be had.
 ///
-/// `assignment` is the JSON that slotwise_tracker_fit() gave for a workload that fits, as it is. When it no longer holds the
-/// code is SLOTWISE_ERROR_CONFLICT and nothing is claimed: fit again.
+/// `assignment` is the JSON that slotwise_tracker_fit() gave for a workload that fits, as it is.
+///
+/// Fails with SLOTWISE_ERROR_CONFLICT where it no longer holds: fit again. Otherwise as slotwise_tracker_claim() does, and with
+/// SLOTWISE_ERROR_INVALID_JSON; nothing is claimed then.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_tracker_claim_fit(
     tracker: *mut slotwise_tracker,
@@ -272,7 +302,9 @@ pub unsafe extern "C" fn slotwise_tracker_claim_fit(
                 (ffi::exclusive(tracker, "tracker")?, ffi::shared(workload, "workload")?);
             let owner = ffi::text(owner, owner_len, "owner")?;
             let assignment: Assignment = ffi::document(assignment, assignment_len, "assignment")?;
-            tracker.inner.claim_fit(owner, &workload.inner, &assignment)
+            tracker.inner.claim_fit(owner, &workload.inner, &assignment)?;
+            log_line!(log::claimed(owner, &Fit::Fits(assignment)));
+            Ok(())
         })
     }
 }
@@ -281,6 +313,9 @@ pub unsafe extern "C" fn slotwise_tracker_claim_fit(
 ///
 /// `claims` is a JSON array of `{"owner", "workload"}`. The answer is that of slotwise_tracker_fit(), spanning the requests of
 /// all workloads in order; devices are claimed when `outcome` is SLOTWISE_OUTCOME_FITS. `fit` may be NULL.
+///
+/// Fails as slotwise_workload_parse() and slotwise_tracker_claim() do, with the index of the claim in the path, and with
+/// SLOTWISE_ERROR_INVALID_REQUEST where one of several workloads leaves its NUMA cells to be chosen.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_tracker_claim_all(
     tracker: *mut slotwise_tracker,
@@ -296,13 +331,17 @@ pub unsafe extern "C" fn slotwise_tracker_claim_all(
             let tracker = ffi::exclusive(tracker, "tracker")?;
             let (outcome, fit) = (ffi::out(outcome, "outcome")?, ffi::optional_out(fit));
             let claims: Vec<Claim> = ffi::document(claims, claims_len, "claims")?;
-            set_fit(&tracker.inner.claim_all(&claims)?, outcome, fit);
+            let done = tracker.inner.claim_all(&claims)?;
+            log_line!(log::claimed_all(&claims, &done));
+            set_fit(&done, outcome, fit);
             Ok(())
         })
     }
 }
 
-/// Turns the owner's claims into allocations, and gives the devices: a JSON array of addresses, ordered.
+/// Turns the claims of `owner` into allocations, and gives the devices: a JSON array of addresses, ordered.
+///
+/// Fails with SLOTWISE_ERROR_UNKNOWN_OWNER where it holds nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_tracker_allocate(
     tracker: *mut slotwise_tracker,
@@ -317,15 +356,19 @@ pub unsafe extern "C" fn slotwise_tracker_allocate(
             let (tracker, addresses) =
                 (ffi::exclusive(tracker, "tracker")?, ffi::out(addresses, "addresses")?);
             let owner = ffi::text(owner, owner_len, "owner")?;
-            addresses.set_document(&tracker.inner.allocate(owner)?);
+            let done = tracker.inner.allocate(owner)?;
+            log_line!(log::allocated(owner, &done));
+            addresses.set_document(&done);
             Ok(())
         })
     }
 }
 
-/// Frees the owner's devices, and gives them: a JSON array of addresses, ordered; empty if it holds none.
+/// Frees the devices of `owner`, and gives them: a JSON array of addresses, ordered; empty if it holds none.
 ///
 /// `scope` is `all` (also when it is left out), `claims` or `allocations`.
+///
+/// Fails with SLOTWISE_ERROR_INVALID_JSON for another scope.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_tracker_free_owner(
     tracker: *mut slotwise_tracker,
@@ -343,13 +386,18 @@ pub unsafe extern "C" fn slotwise_tracker_free_owner(
                 (ffi::exclusive(tracker, "tracker")?, ffi::out(addresses, "addresses")?);
             let owner = ffi::text(owner, owner_len, "owner")?;
             let scope = ffi::optional_word(scope, scope_len, "scope")?.unwrap_or_default();
-            addresses.set_document(&tracker.inner.free(owner, scope));
+            let done = tracker.inner.free(owner, scope);
+            log_line!(log::freed(owner, &done));
+            addresses.set_document(&done);
             Ok(())
         })
     }
 }
 
-/// Frees one device of the owner, by its address such as `0000:3b:00.1`.
+/// Frees one device of `owner`, by its `address` such as `0000:3b:00.1`.
+///
+/// Fails with SLOTWISE_ERROR_INVALID_ADDRESS, SLOTWISE_ERROR_UNKNOWN_DEVICE, SLOTWISE_ERROR_INVALID_STATE where it is not held, or
+/// SLOTWISE_ERROR_WRONG_OWNER.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_tracker_free_device(
     tracker: *mut slotwise_tracker,
@@ -366,6 +414,7 @@ pub unsafe extern "C" fn slotwise_tracker_free_device(
             let owner = ffi::text(owner, owner_len, "owner")?;
             let address = ffi::address(address, address_len, "address")?;
             tracker.inner.free_device(owner, address)?;
+            log_line!(log::freed(owner, &[address]));
             Ok(())
         })
     }
@@ -373,6 +422,8 @@ pub unsafe extern "C" fn slotwise_tracker_free_device(
 
 /// Frees the devices of all owners that are not in `owners`, a JSON array of texts, and gives those devices: a JSON array
 /// of addresses, ordered.
+///
+/// Fails with SLOTWISE_ERROR_INVALID_JSON where `owners` is something else; nothing is freed then.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_tracker_retain_owners(
     tracker: *mut slotwise_tracker,
@@ -387,7 +438,9 @@ pub unsafe extern "C" fn slotwise_tracker_retain_owners(
             let (tracker, addresses) =
                 (ffi::exclusive(tracker, "tracker")?, ffi::out(addresses, "addresses")?);
             let owners: Vec<String> = ffi::document(owners, owners_len, "owners")?;
-            addresses.set_document(&tracker.inner.retain_owners(&owners));
+            let done = tracker.inner.retain_owners(&owners);
+            log_line!(log::retained(&done));
+            addresses.set_document(&done);
             Ok(())
         })
     }
@@ -397,6 +450,8 @@ pub unsafe extern "C" fn slotwise_tracker_retain_owners(
 ///
 /// `query` is a JSON object of which every key may be left out: `{"owner", "request_id", "requester_id"}`; those given must
 /// all match. The answer is a JSON array in the order in which the devices were claimed.
+///
+/// Fails with SLOTWISE_ERROR_INVALID_JSON for another query.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_tracker_bindings(
     tracker: *const slotwise_tracker,
@@ -434,7 +489,10 @@ pub unsafe extern "C" fn slotwise_tracker_changes(
     }
 }
 
-/// Notes that these changes, in the form slotwise_tracker_changes() gave them, have been written.
+/// Notes that these `changes`, in the form slotwise_tracker_changes() gave them, have been written.
+///
+/// Fails with SLOTWISE_ERROR_INVALID_JSON, or SLOTWISE_ERROR_UNKNOWN_DEVICE for a change that this tracker cannot have given;
+/// nothing is noted then.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_tracker_written(
     tracker: *mut slotwise_tracker,
@@ -487,7 +545,10 @@ pub unsafe extern "C" fn slotwise_tracker_snapshot(
     }
 }
 
-/// Makes a tracker from the bytes that slotwise_tracker_snapshot() gave.
+/// Makes a tracker from the bytes of `snapshot`, which slotwise_tracker_snapshot() gave.
+///
+/// Fails with SLOTWISE_ERROR_INVALID_SNAPSHOT for bytes that are truncated, altered or contradict themselves, with
+/// SLOTWISE_ERROR_UNSUPPORTED_VERSION or SLOTWISE_ERROR_LIMIT_EXCEEDED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_tracker_restore(
     snapshot: *const u8,
@@ -523,7 +584,9 @@ pub unsafe extern "C" fn slotwise_tracker_snapshot_json(
     }
 }
 
-/// Makes a tracker from the document that slotwise_tracker_snapshot_json() gave.
+/// Makes a tracker from the document `snapshot`, which slotwise_tracker_snapshot_json() gave.
+///
+/// Fails with SLOTWISE_ERROR_INVALID_JSON, and as slotwise_tracker_restore() does.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_tracker_restore_json(
     snapshot: *const c_char,

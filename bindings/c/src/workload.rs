@@ -14,11 +14,14 @@ pub struct slotwise_workload {
     pub(crate) inner: Workload,
 }
 
-/// Parses a workload: a JSON object `{"requests": [...], "numa_cells": [...], "provider_mapping": {...},
-/// "strategy": "exact", "budget": 100000}`, of which only `requests` is needed.
+/// Parses a `workload`: a JSON object `{"requests": [...], "numa_cells": [...], "provider_mapping": {...},
+/// "strategy": "exact", "budget": 100000}`, of which only `requests` is needed. The budget counts search steps.
 ///
 /// Each request is `{"count": 1, "alternatives": [{"vendor_id": "15b3", ...}, ...], "request_id", "requester_id",
 /// "numa_policy"}`; a device must match all entries of at least one alternative.
+///
+/// Fails with SLOTWISE_ERROR_INVALID_JSON, SLOTWISE_ERROR_INVALID_REQUEST or SLOTWISE_ERROR_LIMIT_EXCEEDED, with a path such as
+/// `workload.requests[0].count`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_workload_parse(
     workload: *const c_char,

@@ -4,6 +4,9 @@
 //! what is installed. `CC` and `CXX` choose the compilers. Where a tool is missing the reason is written to standard
 //! error, past the capture of the test's output; only the C compiler is required.
 
+mod api;
+mod arguments;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
@@ -12,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
+use serde_json::Value;
 use slotwise_testkit::{Door, ProcessDoor, RustDoor, conformance};
 
 const STRICT: &[&str] = &["-Wall", "-Wextra", "-Werror", "-pedantic", "-Wshadow", "-g", "-O1"];
@@ -71,12 +75,32 @@ enum Link {
     Shared,
 }
 
-/// Compiles one program; `None` where there is no C++ compiler, which is said.
+/// The sanitizers that a C compiler brings along; they see every allocation of the library, and all of the program.
+const SANITIZERS: &[&str] = &["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
+
+/// Whether programs with these flags can be built and run here; if not, that is said.
+fn can(flags: &[&str], what: &str) -> bool {
+    let probe = scratch(&format!("probe{}", flags.concat().replace('=', "")));
+    fs::create_dir_all(scratch("")).expect("a scratch folder can be made");
+    let source = probe.with_extension("c");
+    fs::write(&source, "int main(void) { return 0; }\n").expect("a source can be written");
+    let mut compiler = Language::C.compiler("c11");
+    compiler.args(flags).arg(&source).arg("-o").arg(&probe);
+    let works = compiler.output().is_ok_and(|output| output.status.success())
+        && Command::new(&probe).output().is_ok_and(|output| output.status.success());
+    if !works {
+        say(&format!("{what} is not tried: the C compiler does not build programs with it that run here"));
+    }
+    works
+}
+
+/// Compiles one program of `tests/c`, or one given by its full path; `None` where there is no C++ compiler, which is said.
 fn compile(language: Language, standard: &str, source: &str, link: Link, more: &[&str]) -> Option<PathBuf> {
-    let name = format!("{}-{standard}-{link:?}{}", source.replace('.', "-"), more.concat().replace('=', ""));
-    let program = scratch(&name);
+    let stem = source.rsplit('/').next().unwrap_or(source).replace('.', "-");
+    let program = scratch(&format!("{stem}-{standard}-{link:?}{}", more.concat().replace('=', "")));
     let mut compiler = language.compiler(standard);
-    compiler.args(more).arg(root().join("tests/c").join(source)).arg("-o").arg(&program);
+    compiler.args(more).arg("-I").arg(root().join("tests/c"));
+    compiler.arg(root().join("tests/c").join(source)).arg("-o").arg(&program);
     match link {
         Link::Static => compiler.arg(INSTALLED.join("libslotwise.a")),
         Link::Shared => {
@@ -216,18 +240,49 @@ fn nothing_leaks_and_no_access_is_invalid() {
 
 #[test]
 fn the_sanitizers_have_nothing_to_say() {
-    let flags = &["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
-    let mut probe = Language::C.compiler("c11");
-    let source = scratch("probe.c");
-    fs::create_dir_all(scratch("")).expect("a scratch folder can be made");
-    fs::write(&source, "int main(void) { return 0; }\n").expect("a source can be written");
-    probe.args(flags).arg(&source).arg("-o").arg(scratch("probe"));
-    if !probe.output().is_ok_and(|output| output.status.success()) {
-        say("AddressSanitizer is not tried: the C compiler does not link its runtime");
-        return;
+    if can(SANITIZERS, "AddressSanitizer") {
+        let program =
+            compile(Language::C, "c11", "smoke.c", Link::Static, SANITIZERS).expect("C is required");
+        run(&mut Command::new(&program), b"");
+        if let Some(program) = compile(Language::Cxx, "c++17", "smoke.cpp", Link::Static, SANITIZERS) {
+            run(&mut Command::new(&program), b"");
+        }
     }
-    let program = compile(Language::C, "c11", "smoke.c", Link::Static, flags).expect("C is required");
-    run(&mut Command::new(&program), b"");
+    // The library itself is not instrumented: what is seen are races of the program, and on what the library hands out.
+    let threads = &["-fsanitize=thread"];
+    if can(threads, "ThreadSanitizer") {
+        let program = compile(Language::C, "c11", "smoke.c", Link::Static, threads).expect("C is required");
+        run(&mut Command::new(&program), b"");
+    }
+}
+
+/// The program of [`arguments`], for the present header.
+fn arguments() -> String {
+    let header = fs::read_to_string(root().join("include/slotwise.h")).expect("the header can be read");
+    let fixtures = fs::read_to_string(root().join("tests/c/fixtures.h")).expect("the fixtures can be read");
+    let functions = api::functions(&header);
+    assert!(functions.len() > 50, "only {} functions were found", functions.len());
+    arguments::program(&functions, &fixtures)
+}
+
+/// Plain in C, in C++ under the sanitizers: there is much of it, and valgrind has its turn beside.
+#[test]
+fn every_argument_of_every_function_may_be_wrong() {
+    fs::create_dir_all(scratch("")).expect("a scratch folder can be made");
+    let (c, cxx) = (scratch("arguments.c"), scratch("arguments.cpp"));
+    fs::write(&c, arguments()).expect("a source can be written");
+    fs::write(&cxx, arguments()).expect("a source can be written");
+    let c = compile(Language::C, "c11", &c.to_string_lossy(), Link::Shared, &[]).expect("C is required");
+    let output = run(&mut Command::new(&c), b"");
+    assert!(output.starts_with(b"arguments: "), "{}", String::from_utf8_lossy(&output));
+    say(String::from_utf8_lossy(&output).trim());
+    let flags = if can(SANITIZERS, "AddressSanitizer") { SANITIZERS } else { &[] };
+    if let Some(cxx) = compile(Language::Cxx, "c++17", &cxx.to_string_lossy(), Link::Static, flags) {
+        run(&mut Command::new(&cxx), b"");
+    }
+    if has_valgrind() {
+        run(valgrind("all").arg(&c), b"");
+    }
 }
 
 #[test]
@@ -244,36 +299,99 @@ fn the_shared_library_exports_what_the_header_declares() {
         .map(str::to_owned)
         .collect();
     let header = fs::read_to_string(root().join("include/slotwise.h")).expect("the header can be read");
-    // Declarations start at the beginning of a line; comments and members do not.
-    let declared: BTreeSet<String> = header
-        .lines()
-        .filter(|line| line.starts_with(|c: char| c.is_ascii_lowercase()) && !line.starts_with("typedef"))
-        .filter_map(|line| line.split_once('(')?.0.rsplit([' ', '*']).next().map(str::to_owned))
-        .collect();
+    let declared: BTreeSet<String> =
+        api::functions(&header).into_iter().map(|function| function.name).collect();
     assert_eq!(exported, declared);
     assert!(declared.contains("slotwise_tracker_claim") && declared.len() > 50, "{declared:?}");
 }
 
-/// The cases are replayed through all doors by `cargo xtask conformance`; here it is about what C can get wrong.
+/// The cases are replayed through all doors by `cargo xtask conformance`; here it is about what C can get wrong: all of them
+/// under the sanitizers, and under valgrind, which takes fifty times as long, those of [`representative`] (all of them where
+/// `SLOTWISE_VALGRIND=all` is set).
 #[test]
 fn the_conformance_cases_agree_and_leave_nothing_behind() {
+    let cases = conformance::load_cases(&conformance::default_dir()).expect("the cases can be read");
+    if can(SANITIZERS, "AddressSanitizer") {
+        let program =
+            compile(Language::C, "c11", "runner.c", Link::Static, &[SANITIZERS, &["-DCASES"]].concat())
+                .expect("C is required");
+        let log = scratch("conformance.sanitizers");
+        let _ = fs::remove_dir_all(&log);
+        fs::create_dir_all(&log).expect("a folder for logs can be made");
+        let options = format!("log_path={}", log.join("found").display());
+        let mut command = Command::new(&program);
+        command
+            .env("ASAN_OPTIONS", &options)
+            .env("UBSAN_OPTIONS", &options)
+            .env("LSAN_OPTIONS", "exitcode=23");
+        replay(&cases, &mut command);
+        for entry in fs::read_dir(&log).expect("the logs can be listed") {
+            let found = fs::read_to_string(entry.expect("an entry").path()).expect("a log can be read");
+            panic!("{found}");
+        }
+    }
+    if !has_valgrind() {
+        return;
+    }
     let program = compile(Language::C, "c11", "runner.c", Link::Shared, &["-DCASES"]).expect("C is required");
     let log = scratch("conformance.valgrind");
     fs::write(&log, "").expect("a log can be written");
-    let mut command = Command::new(&program);
-    if has_valgrind() {
-        command = valgrind("all");
-        command.arg(format!("--log-file={}", log.display())).arg(&program);
-    }
-    let cases = conformance::load_cases(&conformance::default_dir()).expect("the cases can be read");
-    let c = ProcessDoor::spawn("c", &mut command).expect("the runner starts");
-    let mut doors: Vec<Box<dyn Door>> = vec![Box::new(RustDoor::new()), Box::new(c)];
-    let report = conformance::run(&cases, &mut doors);
-    assert!(report.passed(), "{report}");
-    // The runner ends with its door, and what valgrind has found is in the log then.
-    drop(doors);
+    let all = std::env::var_os("SLOTWISE_VALGRIND").is_some_and(|value| value == "all");
+    let chosen = if all { cases } else { representative(&cases) };
+    say(&format!("{} conformance cases run under valgrind", chosen.len()));
+    replay(&chosen, valgrind("all").arg(format!("--log-file={}", log.display())).arg(&program));
     let found = fs::read_to_string(&log).expect("the log can be read");
     assert!(found.is_empty(), "{found}");
+}
+
+/// Whether no text in this argument is repeated (`{"$repeat": [text, times]}`) to more than 64 KiB.
+fn is_small(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().all(is_small),
+        Value::Object(entries) => entries.iter().all(|(key, value)| match (key.as_str(), value.as_array()) {
+            ("$repeat", Some(parts)) => {
+                let len = parts.first().and_then(Value::as_str).map_or(0, str::len) as u64;
+                len.saturating_mul(parts.last().and_then(Value::as_u64).unwrap_or(0)) <= 64 << 10
+            }
+            _ => is_small(value),
+        }),
+        _ => true,
+    }
+}
+
+/// Replays cases through Rust and a C program, which has ended when this returns.
+fn replay(cases: &[conformance::Case], command: &mut Command) {
+    let c = ProcessDoor::spawn("c", command).expect("the runner starts");
+    let mut doors: Vec<Box<dyn Door>> = vec![Box::new(RustDoor::new()), Box::new(c)];
+    let report = conformance::run(cases, &mut doors);
+    assert!(report.passed(), "{report}");
+}
+
+/// As few cases as show every function in each of its ways to end: with a result, and with each kind of error. Without those
+/// that hand over megabytes to run into a limit: valgrind takes minutes for them, the sanitizers have seen them.
+fn representative(cases: &[conformance::Case]) -> Vec<conformance::Case> {
+    let ends = |case: &conformance::Case| -> BTreeSet<String> {
+        let end = |step: &conformance::Step| match &step.error {
+            Some(error) => format!("{} {:?}", step.call, error.kind),
+            // A fit and a *no* are different code.
+            None => {
+                let outcome = step.expect.as_ref().and_then(|expected| expected.get("outcome"));
+                format!("{} {outcome:?}", step.call)
+            }
+        };
+        case.steps.iter().map(end).collect()
+    };
+    let mut shown = BTreeSet::new();
+    // Those that show most come first, so that fewer are needed.
+    let mut order: Vec<&conformance::Case> =
+        cases.iter().filter(|case| case.steps.iter().all(|step| step.args.values().all(is_small))).collect();
+    order.sort_by_key(|case| std::cmp::Reverse(ends(case).len()));
+    order.retain(|case| {
+        let before = shown.len();
+        shown.extend(ends(case));
+        shown.len() > before
+    });
+    order.into_iter().cloned().collect()
 }
 
 #[test]

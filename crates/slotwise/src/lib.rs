@@ -48,6 +48,7 @@ mod inventory;
 pub mod json;
 mod lifecycle;
 pub mod limits;
+pub mod log;
 mod nova;
 mod numa;
 pub mod policy;

@@ -42,6 +42,27 @@ pub const MAX_HOSTS: usize = 1 << 28;
 /// The most workloads that are placed in one call.
 pub const MAX_BATCH: usize = 1024;
 
+/// Every limit by its name, in the order above.
+///
+/// ```
+/// assert!(slotwise::limits::ALL.contains(&("max_requests", 256)));
+/// ```
+pub const ALL: &[(&str, u64)] = &[
+    ("max_document_bytes", MAX_DOCUMENT_BYTES as u64),
+    ("max_text_bytes", MAX_TEXT_BYTES as u64),
+    ("max_entries", MAX_ENTRIES as u64),
+    ("max_count", MAX_COUNT as u64),
+    ("max_devices", MAX_DEVICES as u64),
+    ("max_rules", MAX_RULES as u64),
+    ("max_requests", MAX_REQUESTS as u64),
+    ("max_alternatives", MAX_ALTERNATIVES as u64),
+    ("max_fallbacks", MAX_FALLBACKS as u64),
+    ("max_constraints", MAX_CONSTRAINTS as u64),
+    ("max_cell_choice", MAX_CELL_CHOICE as u64),
+    ("max_hosts", MAX_HOSTS as u64),
+    ("max_batch", MAX_BATCH as u64),
+];
+
 /// Fails with [`ErrorKind::LimitExceeded`] when `len` is over `max`.
 pub(crate) fn check(what: &str, len: usize, max: usize) -> Result<()> {
     if len <= max {
@@ -49,4 +70,19 @@ pub(crate) fn check(what: &str, len: usize, max: usize) -> Result<()> {
     }
     Err(Error::new(ErrorKind::LimitExceeded, format!("{what}: {len} is over the limit of {max}"))
         .with_help(format!("hand over at most {max}")))
+}
+
+#[cfg(test)]
+mod tests {
+    /// A limit that is added must also be listed.
+    #[test]
+    fn every_limit_is_listed() {
+        let declared: Vec<String> = include_str!("limits.rs")
+            .lines()
+            .filter_map(|line| line.strip_prefix("pub const MAX_")?.split_once(':'))
+            .map(|(name, _)| format!("max_{}", name.to_lowercase()))
+            .collect();
+        let listed: Vec<&str> = super::ALL.iter().map(|(name, _)| *name).collect();
+        assert_eq!(listed, declared);
+    }
 }
