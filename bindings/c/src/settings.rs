@@ -4,8 +4,8 @@
 
 use std::cell::Cell;
 use std::ffi::{c_char, c_void};
-use std::sync::RwLock;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{PoisonError, RwLock};
 
 use slotwise::log::{Level, Line};
 use slotwise::{Error, ErrorKind, Result, limits, log};
@@ -94,7 +94,7 @@ pub unsafe extern "C" fn slotwise_log_set(
                 .with_help("set it outside of the function"));
             }
             // Waits for calls of the old function. A panic inside the lock cannot be, so that poison means nothing.
-            let mut sink = SINK.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+            let mut sink = SINK.write().unwrap_or_else(PoisonError::into_inner);
             *sink = Sink { function, context: context.expose_provenance() };
             LEVEL.store(if function.is_some() { level } else { 0 }, Ordering::Relaxed);
             Ok(())
@@ -168,7 +168,7 @@ pub(crate) fn write(line: &Line, path: &str) {
     let exported = |part: &&str| part.starts_with("slotwise_") && *part != "slotwise_c";
     let name = path.split("::").find(exported).unwrap_or(path);
     let (name, message) = (format!("{name}\0"), format!("{}\0", line.text.replace('\0', "\u{fffd}")));
-    let sink = SINK.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let sink = SINK.read().unwrap_or_else(PoisonError::into_inner);
     let Some(function) = sink.function else { return };
     LOGGING.set(true);
     // SAFETY: the caller of slotwise_log_set vouches for the function until it sets another, which waits for this lock.

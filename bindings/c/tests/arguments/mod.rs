@@ -202,14 +202,14 @@ fn one(text: &mut String, function: &Function, fixtures: &str, wrong: Option<&Wr
             Kind::NewHandle(ty) => {
                 let _ = writeln!(before, "{ty} *{name}_;\nblank(&{name}_, sizeof {name}_);");
                 let _ = write!(failed, " && untouched(&{name}_, sizeof {name}_)");
-                let _ = write!(succeeded, "{ty}_free({name}_);\n");
+                let _ = writeln!(succeeded, "{ty}_free({name}_);");
                 format!("&{name}_")
             }
             Kind::Text(ty) => {
                 let _ = writeln!(before, "{ty} {name}_;\nblank(&{name}_, sizeof {name}_);");
                 let _ = write!(failed, " && untouched(&{name}_, sizeof {name}_)");
                 // Where the place itself was NULL there is nothing to free.
-                let _ = write!(succeeded, "if (!untouched(&{name}_, sizeof {name}_)) {ty}_free(&{name}_);\n");
+                let _ = writeln!(succeeded, "if (!untouched(&{name}_, sizeof {name}_)) {ty}_free(&{name}_);");
                 format!("&{name}_")
             }
             Kind::Result(ty) => {
