@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import json
 import multiprocessing
 import os
@@ -29,6 +30,11 @@ import slotwise
 CHUNK = 250
 SHOWN = 5
 """So many differences are kept with their whole case at most."""
+
+CASES_DIGEST = hashlib.sha256(
+    b"".join(Path(module.__file__ or "").read_bytes() for module in (generate, plain, sys.modules[__name__]))
+).hexdigest()
+"""Changes with what the cases are and how they are compared; a run of other cases is not gone on with."""
 
 Part = Callable[[int, "Counter[str]"], "str | None"]
 
@@ -115,8 +121,8 @@ def claim(seed: int, counts: Counter[str]) -> str | None:
             ours.free(step["free"])
         else:
             statuses = nova.statuses()
-            present = _as_nova_can_follow(step["sync"], case["devices"], statuses, vanished)
-            vanished = (vanished | statuses.keys() - {device["address"] for device in present}) & _held(statuses)
+            present = as_nova_can_follow(step["sync"], case["devices"], statuses, vanished)
+            vanished = vanished_while_held(vanished, statuses, present)
             sync(present)
         if not nova.statuses():
             return None
@@ -175,7 +181,7 @@ def _misses_a_provider(case: dict[str, Any], request: dict[str, Any], providers:
     return False
 
 
-def _as_nova_can_follow(
+def as_nova_can_follow(
     reported: list[dict[str, Any]], machine: list[dict[str, Any]], statuses: dict[str, str], vanished: set[str]
 ) -> list[dict[str, Any]]:
     """What the host reports, but for three of Nova's wrong answers, which the engine gives under no strategy.
@@ -198,6 +204,13 @@ def _as_nova_can_follow(
         and (device["parent_addr"] not in held or device["address"] in statuses)
         and device["address"] not in held & vanished
     ]
+
+
+def vanished_while_held(
+    vanished: set[str], statuses: dict[str, str], present: list[dict[str, Any]]
+) -> set[str]:
+    """The devices that were and are held, and that the host has not reported since."""
+    return (vanished | statuses.keys() - {device["address"] for device in present}) & _held(statuses)
 
 
 def _held(statuses: dict[str, str]) -> set[str]:
@@ -239,7 +252,7 @@ class Run:
         self.differences: list[tuple[str, int, str]] = []
         if state is not None and state.exists():
             saved = json.loads(state.read_text())
-            if saved["first"] == first and saved["version"] == slotwise.__version__:
+            if saved["first"] == first and saved["cases"] == CASES_DIGEST:
                 self.next, self.seconds = saved["next"], saved["seconds"]
                 self.counts = Counter(saved["counts"])
                 self.differences = [tuple(found) for found in saved["differences"]]
@@ -263,7 +276,7 @@ class Run:
         if self.state is None:
             return
         document = {
-            "version": slotwise.__version__,
+            "cases": CASES_DIGEST,
             "first": self.first,
             "next": self.next,
             "seconds": round(self.seconds, 1),

@@ -208,10 +208,18 @@ pub(crate) fn matches(alternative: &ExtraInfo, pool: &Pool) -> bool {
         }
         match (wanted, pool.attributes.text(key)) {
             (None, None) => true,
-            (Some(wanted), Some(value)) => same_text(wanted, value),
+            (Some(wanted), Some(value)) => same_text(wanted, value) || names(key, value, wanted),
             _ => false,
         }
     })
+}
+
+/// Whether a pool's devices reach a physical network: a rule may name several, as a list.
+fn names(key: &str, value: &str, wanted: &str) -> bool {
+    key == "physical_network"
+        && value.starts_with('[')
+        && serde_json::from_str::<Vec<String>>(value)
+            .is_ok_and(|networks| networks.iter().any(|network| same_text(wanted, network)))
 }
 
 fn same_text(a: &str, b: &str) -> bool {

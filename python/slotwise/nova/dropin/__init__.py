@@ -25,6 +25,7 @@ MODULES = {
     "nova.pci.request": "slotwise.nova.dropin.request",
     "nova.pci.stats": "slotwise.nova.dropin.stats",
     "nova.pci.manager": "slotwise.nova.dropin.manager",
+    "nova.network.neutron": "slotwise.nova.dropin.neutron",
     "nova.objects.pci_device": "slotwise.nova.dropin.pci_device",
     "nova.objects.pci_device_pool": "slotwise.nova.dropin.pci_device_pool",
 }

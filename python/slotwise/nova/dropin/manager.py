@@ -20,6 +20,9 @@ from slotwise.nova.dropin import pci_device, whitelist
 LOG = manager.LOG
 
 _INVENTORY = "_slotwise_inventory"
+ADDRESS_ROOM = 12
+"""The length of the address columns in Nova's database."""
+
 _HELD = (fields.PciDeviceStatus.CLAIMED, fields.PciDeviceStatus.ALLOCATED)
 _GONE = (fields.PciDeviceStatus.REMOVED, fields.PciDeviceStatus.DELETED)
 
@@ -30,9 +33,31 @@ def save(self: Any, context: Any) -> None:
         # What obj_what_changed says, for an object without objects in it.
         if dev._changed_fields:
             with dev.obj_alternate_context(context):
-                dev.save()
+                if not _store(self, dev):
+                    continue
                 if dev.status == fields.PciDeviceStatus.DELETED:
                     self.pci_devs.objects.remove(dev)
+
+
+def _store(self: Any, dev: Any) -> bool:
+    """Saves a device. One whose address Nova's table has no room for costs that device, and not the whole sync (W09)."""
+    try:
+        dev.save()
+    except Exception as error:
+        if len(dev.address) <= ADDRESS_ROOM:
+            raise
+        LOG.error(
+            "PCI device %s is left out, because the database refuses it: %s. Nova's tables have room for %d characters; "
+            "widen the columns address and parent_addr of pci_devices to hand out devices in PCI domains of 32 bits",
+            dev.address,
+            error,
+            ADDRESS_ROOM,
+        )
+        if _is_pooled(self, dev):
+            self.stats.remove_device(dev)
+        self.pci_devs.objects = [known for known in self.pci_devs.objects if known is not dev]
+        return False
+    return True
 
 
 def update_devices_from_hypervisor_resources(self: Any, devices_json: str) -> None:

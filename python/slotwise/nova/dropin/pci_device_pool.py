@@ -26,6 +26,9 @@ class UnreadPciDevicePoolList(pci_device_pool.PciDevicePoolList):
     @classmethod
     def of(cls, text: str) -> UnreadPciDevicePoolList:
         made = cls()
+        # The constructor makes an empty list, which would count as what is there.
+        del made._obj_objects
+        made._changed_fields.clear()
         made.text = text
         return made
 

@@ -49,10 +49,15 @@ def _refusal(lines: tuple[str, ...], error: SlotwiseError) -> Exception:
     except jsonschema.exceptions.ValidationError as refused:
         return _invalid(refused.message)
     except exception.PciInvalidAlias as refused:
-        return _invalid(refused.kwargs.get("reason") or str(refused))
+        return _quoted(str(refused))
     except ValueError:
         pass
     return _invalid(str(error))
+
+
+def _quoted(message: str) -> Exception:
+    made: Exception = exception.PciInvalidAlias(message)
+    return made
 
 
 def _invalid(reason: str) -> Exception:

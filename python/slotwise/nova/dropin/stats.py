@@ -79,7 +79,8 @@ def _getattr(self: Any, name: str) -> Any:
 
 
 def _flat(pool: Pool) -> Pool:
-    return {**pool, **pool.pop("tags")}
+    tags = pool.pop("tags")
+    return {**pool, **tags}
 
 
 def before_restore() -> None:

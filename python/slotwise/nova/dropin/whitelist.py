@@ -32,6 +32,12 @@ def rules(whitelist: Any) -> Rules:
     return made
 
 
+def _init(self: Any, whitelist_spec: Any = None) -> None:
+    """Nova parses the rules; the engine reads them at once, so that one that it refuses stops the service at start."""
+    self.specs = self._parse_white_list_from_config(whitelist_spec) if whitelist_spec else []
+    rules(self)
+
+
 def _device_assignable(self: Any, dev: dict[str, Any]) -> Any:
     """The first rule that matches a device as the hypervisor reports it, or None."""
     specs, owners = rules(self)
@@ -49,5 +55,6 @@ def _get_devspec(self: Any, pci_dev: Any) -> Any:
 
 
 def replacements(nova_whitelist: ModuleType) -> Iterator[tuple[Any, str, Any]]:
+    yield nova_whitelist.Whitelist, "__init__", _init
     yield nova_whitelist.Whitelist, "device_assignable", _device_assignable
     yield nova_whitelist.Whitelist, "get_devspec", _get_devspec
