@@ -9,6 +9,7 @@ mod docs;
 mod examples;
 mod nova;
 mod oracle;
+mod policies;
 mod python;
 mod sh;
 mod test;
@@ -58,6 +59,18 @@ const COMMANDS: &[Command] = &[
         arguments: "",
         about: "build target/wasm/slotwise.wasm, without imports",
         run: wasm::run,
+    },
+    Command {
+        name: "policies",
+        arguments: "",
+        about: "build the example policies into target/wasm/policies, the JavaScript one where node and npm are here",
+        run: policies::run,
+    },
+    Command {
+        name: "hostile",
+        arguments: "[CALLS]",
+        about: "CALLS hostile calls (10000 if not given) to policies from eight threads, with bounded memory",
+        run: policies::hostile,
     },
     Command {
         name: "header",

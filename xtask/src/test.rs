@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::counts::{Counts, Reader};
-use crate::{bench, conformance, docs, examples, nova, python, sh, toolchain, tree, wasm};
+use crate::{bench, conformance, docs, examples, nova, policies, python, sh, toolchain, tree, wasm};
 
 /// One stage: its name, what it shows, and the function that does it.
 struct Stage {
@@ -41,6 +41,11 @@ const STAGES: &[Stage] = &[
         run: clippy,
     },
     Stage { name: "wasm", about: "the engine as a WebAssembly component without imports", run: component },
+    Stage {
+        name: "policies",
+        about: "the example policies as components without imports but the log",
+        run: example_policies,
+    },
     Stage {
         name: "engine-wasm",
         about: "the engine crate itself builds for WebAssembly",
@@ -181,6 +186,11 @@ fn clippy() -> Result<Outcome> {
 
 fn component() -> Result<Outcome> {
     wasm::build()?;
+    done()
+}
+
+fn example_policies() -> Result<Outcome> {
+    policies::build()?;
     done()
 }
 

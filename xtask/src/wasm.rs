@@ -1,6 +1,6 @@
 //! The engine as a WebAssembly component: `target/wasm/slotwise.wasm`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use wit_component::{ComponentEncoder, DecodedWasm};
@@ -19,44 +19,53 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     build()
 }
 
-/// Builds the guest and turns it into a component; fails when the component imports anything.
+/// Builds the engine as a component; fails when the component imports anything.
 pub(crate) fn build() -> Result<()> {
-    sh::run(
-        sh::cargo(["build", "-p", "slotwise-wasm", "--target", toolchain::WASM, "--profile", "guest"]).env(
-            // This variable, unlike RUSTFLAGS, allows for spaces in paths; with --target neither reaches build scripts.
-            "CARGO_ENCODED_RUSTFLAGS",
-            guest_flags().join("\u{1f}"),
-        ),
-    )?;
-    let module = sh::target_dir().join(toolchain::WASM).join("guest/slotwise_wasm.wasm");
+    // JSON as deep as the engine reads it takes between 32 and 64 KiB (a test of the sandbox crate sends it); this is
+    // four times that.
+    guest("slotwise-wasm", 256 << 10, &[], &path())
+}
+
+/// Builds a guest crate and turns it into a component, which may import what is named and nothing else.
+///
+/// `stack` is the guest's own stack in bytes: less than the usual 1 MiB, which an instance pays for when it starts.
+pub(crate) fn guest(package: &str, stack: usize, allowed: &[&str], path: &Path) -> Result<()> {
+    let mut cargo = sh::cargo(["rustc", "-p", package, "--lib", "--crate-type", "cdylib"]);
+    cargo.args(["--target", toolchain::WASM, "--profile", "guest", "--"]);
+    cargo.arg(format!("-Clink-arg=-zstack-size={stack}"));
+    // This variable, unlike RUSTFLAGS, allows for spaces in paths; with --target neither reaches build scripts.
+    sh::run(cargo.env("CARGO_ENCODED_RUSTFLAGS", guest_flags().join("\u{1f}")))?;
+    let module = sh::target_dir().join(toolchain::WASM).join("guest").join(package.replace('-', "_"));
+    let module = module.with_extension("wasm");
     let module = std::fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
     let component = ComponentEncoder::default()
         .validate(true)
         .module(&module)
         .and_then(ComponentEncoder::encode)
         .context("the guest is not a component")?;
-    let imports = imports(&component)?;
-    if !imports.is_empty() {
-        bail!("the component must not import anything, but imports {}", imports.join(", "));
-    }
-    let path = path();
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    std::fs::write(&path, &component).with_context(|| format!("cannot write {}", path.display()))?;
-    println!("{}: {} bytes, no imports", path.display(), component.len());
+    std::fs::write(path, &component).with_context(|| format!("cannot write {}", path.display()))?;
+    check_imports(path, allowed)
+}
+
+/// Says what a component imports, and fails when that is more than is allowed.
+pub(crate) fn check_imports(path: &Path, allowed: &[&str]) -> Result<()> {
+    let component = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let imports = imports(&component)?;
+    if let Some(other) = imports.iter().find(|import| !allowed.contains(&import.as_str())) {
+        bail!("{} must not import {other}", path.display());
+    }
+    let imports = if imports.is_empty() { "nothing".to_owned() } else { imports.join(", ") };
+    println!("{}: {} bytes, imports {imports}", path.display(), component.len());
     Ok(())
 }
 
-/// How the guest is compiled: without this machine's paths in the texts of panics, so that the same source gives the
-/// same bytes everywhere, and with a smaller stack than the usual 1 MiB, which an instance pays for when it starts.
-/// JSON as deep as the engine reads it takes between 32 and 64 KiB (a test of the sandbox crate sends it); this is
-/// four times that.
+/// How guests are compiled: without this machine's paths in the texts of panics, so that the same source gives the same
+/// bytes everywhere.
 fn guest_flags() -> Vec<String> {
-    let mut flags = vec![
-        format!("--remap-path-prefix={}=slotwise", sh::root().display()),
-        "-Clink-arg=-zstack-size=262144".to_owned(),
-    ];
+    let mut flags = vec![format!("--remap-path-prefix={}=slotwise", sh::root().display())];
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo")));
     if let Some(home) = home {

@@ -57,6 +57,131 @@ pub(crate) enum Command {
     /// Say why a device is or is not assignable, or why a workload does or does not fit.
     #[command(subcommand, after_long_help = EXPLAIN_EXAMPLE)]
     Explain(Explain),
+
+    /// Look into a placement policy, ask it about hosts, or measure it.
+    #[command(subcommand, after_long_help = POLICY_EXAMPLE)]
+    Policy(PolicyCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Say what a policy component imports, exports and needs, and whether it would be loaded.
+    ///
+    /// Exits with 1 when it would not. With --json: {"accepted", "error", "imports", "exports", "bytes",
+    /// "compiled_bytes", "initial_memory", "initial_table", "scope"}.
+    #[command(after_long_help = POLICY_INSPECT_EXAMPLE)]
+    Inspect(PolicyInspect),
+
+    /// Ask a policy about hosts, or about the devices of one host, and show what it says.
+    ///
+    /// Exits with 1 when no host passes, and with 5 when the policy fails. With --json: {"hosts": [{"name", "passes",
+    /// "reason", "score"}]} or {"devices": [{"address", "preference"}]}.
+    #[command(after_long_help = POLICY_RUN_EXAMPLE)]
+    Run(PolicyRun),
+
+    /// Measure what a policy costs: compiling, loading from a cache, and a call in a fresh and in a kept instance.
+    ///
+    /// Times are the median of many calls; compare them with each other, not with those of another machine. With --json:
+    /// {"hosts", "calls", "compile_ns", "cached_ns", "filter": {"fresh_ns", "kept_ns"} | null, "score": …}.
+    #[command(after_long_help = POLICY_BENCH_EXAMPLE)]
+    Bench(PolicyBench),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PolicyInspect {
+    #[command(flatten)]
+    pub(crate) policy: PolicyFile,
+
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PolicyRun {
+    #[command(flatten)]
+    pub(crate) policy: PolicyFile,
+
+    /// The hosts: a JSON list of {"name", "attributes", "pools"}; "-" reads standard input.
+    #[arg(long, value_name = "FILE", required_unless_present = "devices", conflicts_with = "devices")]
+    pub(crate) hosts: Option<PathBuf>,
+
+    /// The free devices of one host: a JSON list, such as "slotwise discover --json" prints.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) devices: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) query: PolicyQuery,
+
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PolicyBench {
+    #[command(flatten)]
+    pub(crate) policy: PolicyFile,
+
+    /// The hosts, as for "slotwise policy run".
+    #[arg(long, value_name = "FILE")]
+    pub(crate) hosts: PathBuf,
+
+    /// How many calls are measured.
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) calls: u32,
+
+    #[command(flatten)]
+    pub(crate) query: PolicyQuery,
+
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// What the policy is asked for.
+#[derive(Args, Debug)]
+pub(crate) struct PolicyQuery {
+    /// The workload to be placed, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) workload: Option<PathBuf>,
+
+    /// What is known about the workload beyond that, such as project_id=payroll.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) fact: Vec<String>,
+}
+
+/// A policy, its configuration and its limits.
+#[derive(Args, Debug)]
+pub(crate) struct PolicyFile {
+    /// The component.
+    #[arg(value_name = "POLICY.wasm")]
+    pub(crate) file: PathBuf,
+
+    /// The file that the policy gets as its configuration.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) settings: Option<PathBuf>,
+
+    /// How many milliseconds a call may run [default: 200].
+    #[arg(long, value_name = "MS")]
+    pub(crate) time: Option<u64>,
+
+    /// How many units of fuel (about one per instruction) a call may use [default: not counted].
+    #[arg(long, value_name = "UNITS")]
+    pub(crate) fuel: Option<u64>,
+
+    /// How many bytes of memory an instance may have [default: 64 MiB].
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) memory: Option<usize>,
+
+    /// How many bytes of stack a call may use [default: 512 KiB].
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) stack: Option<usize>,
+
+    /// How many bytes a call may hand back [default: 16 MiB].
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) result: Option<usize>,
+
+    /// A private directory for compiled code.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -343,6 +468,27 @@ const EXPLAIN_REQUEST_EXAMPLE: &str = "\
 Example: two GPUs and a NIC for a guest on the NUMA nodes 0 and 1
   slotwise explain request gpu:2,nic:1 --numa-cells 0,1 --config /etc/nova/nova.conf";
 
+const POLICY_EXAMPLE: &str = "\
+Example: would this policy be loaded, and what does it import?
+  slotwise policy inspect policy.wasm";
+
+const POLICY_INSPECT_EXAMPLE: &str = "\
+Example: with its configuration, which it may refuse
+  slotwise policy inspect separate-tenants.wasm --settings switches.txt";
+
+const POLICY_RUN_EXAMPLE: &str = "\
+Example: which hosts may take a workload of this project?
+  echo '[{\"name\": \"node-1\", \"attributes\": {\"switch\": \"leaf-1\"}}]' |
+    slotwise policy run separate-tenants.wasm --settings switches.txt --hosts - --fact project_id=payroll
+
+Example: which devices of this machine would be given away first?
+  slotwise discover --json > devices.json
+  slotwise policy run old-firmware-last.wasm --devices devices.json";
+
+const POLICY_BENCH_EXAMPLE: &str = "\
+Example: what a call costs for these hosts
+  slotwise policy bench avoid-hot-racks.wasm --hosts hosts.json --calls 1000";
+
 const EXPLAIN_WORKLOAD_EXAMPLE: &str = "\
 Example: any Ethernet VF of one network
   echo '{\"requests\": [{\"alternatives\": [{\"dev_type\": \"type-VF\", \"physical_network\": \"blue\"}]}]}' |
@@ -364,7 +510,7 @@ mod tests {
         }
         let commands: Vec<_> =
             children(&cli).flat_map(|command| std::iter::once(command).chain(children(command))).collect();
-        assert_eq!(commands.len(), 7);
+        assert_eq!(commands.len(), 11);
         for command in commands {
             let after = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
             assert!(

@@ -15,6 +15,8 @@ pub(crate) enum Exit {
     Undecided = 3,
     /// The answer could not be written, or a fault of slotwise itself.
     Broken = 4,
+    /// A policy failed: it passed a limit, trapped, or gave an answer that cannot be used.
+    PolicyFailed = 5,
 }
 
 /// The same table as the help prints it.
@@ -24,7 +26,8 @@ Exit codes:
   1  the answer is no: it does not fit, the device is not assignable, or --strict met a warning
   2  bad input: the command line, a file, or a machine that cannot be read
   3  undecided: the search budget ran out before the answer was known
-  4  the answer could not be written, or a fault of slotwise itself";
+  4  the answer could not be written, or a fault of slotwise itself
+  5  a policy failed: it passed a limit, trapped, or gave an answer that cannot be used";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
@@ -38,7 +41,7 @@ mod tests {
 
     #[test]
     fn the_help_lists_every_code() {
-        for exit in [Exit::Yes, Exit::No, Exit::BadInput, Exit::Undecided, Exit::Broken] {
+        for exit in [Exit::Yes, Exit::No, Exit::BadInput, Exit::Undecided, Exit::Broken, Exit::PolicyFailed] {
             assert!(HELP.contains(&format!("\n  {}  ", exit as u8)), "{exit:?}");
         }
     }

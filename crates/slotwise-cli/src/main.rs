@@ -15,6 +15,8 @@ mod explain;
 mod failure;
 mod input;
 mod machine;
+mod policy;
+mod policy_bench;
 mod pools;
 mod text;
 
@@ -35,15 +37,16 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Pools(args) => pools::run(&args),
         Command::Explain(args) => explain::run(args),
+        Command::Policy(args) => policy::run(args),
     };
     match answer {
         Ok(answer) => print(&answer.stdout).map_or(Exit::Broken, |()| answer.exit).into(),
         Err(failure) => {
             failure::eprint(&failure.render());
-            if failure.error.kind() == ErrorKind::Internal {
-                Exit::Broken.into()
-            } else {
-                Exit::BadInput.into()
+            match failure.error.kind() {
+                ErrorKind::Internal => Exit::Broken.into(),
+                ErrorKind::PolicyFailed => Exit::PolicyFailed.into(),
+                _ => Exit::BadInput.into(),
             }
         }
     }

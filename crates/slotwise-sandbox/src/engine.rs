@@ -10,7 +10,7 @@ use wasmtime::component::{Linker, ResourceAny};
 
 use crate::error::{Error, Result};
 use crate::limits::{Limits, Meter};
-use crate::runtime::{Runtime, reason};
+use crate::runtime::{Allocation, Runtime, read, reason};
 
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, reason = "generated from engine.wit")]
 mod bindings {
@@ -43,10 +43,7 @@ impl EngineComponent {
     ///
     /// [`Error::Unreadable`], or as [`EngineComponent::from_bytes`].
     pub fn load(path: impl AsRef<Path>, limits: Limits) -> Result<Self> {
-        let path = path.as_ref();
-        let bytes =
-            std::fs::read(path).map_err(|source| Error::Unreadable { path: path.to_owned(), source })?;
-        EngineComponent::from_bytes(&bytes, limits)
+        EngineComponent::from_bytes(&read(path.as_ref())?, limits)
     }
 
     /// Compiles a component, and makes one instance to see that it is the engine and fits its limits.
@@ -56,13 +53,13 @@ impl EngineComponent {
     /// [`Error::NotAComponent`], [`Error::UnexpectedImport`], [`Error::MissingExport`] or [`Error::WrongType`]; or what
     /// stopped the instance from starting within its limits.
     pub fn from_bytes(bytes: &[u8], limits: Limits) -> Result<Self> {
-        let runtime = Runtime::new(limits)?;
-        let component = runtime.compile(bytes)?;
+        let runtime = Runtime::new(limits, Allocation::OnDemand)?;
+        let component = runtime.compile(bytes, None, &[])?;
         let code = Linker::new(&runtime.engine)
             .instantiate_pre(&component)
             .and_then(bindings::EnginePre::new)
             .map_err(|error| Error::MissingExport(reason(&error)))?;
-        let mut store = runtime.store();
+        let mut store = runtime.store(Meter::new(&runtime.limits));
         let running = runtime.begin(&mut store)?;
         let instance = code.instance_pre().instantiate(&mut store);
         drop(running);
@@ -78,7 +75,7 @@ impl EngineComponent {
     ///
     /// What stopped it from starting within its limits.
     pub fn instantiate(&self) -> Result<EngineInstance> {
-        let mut store = self.runtime.store();
+        let mut store = self.runtime.store(Meter::new(&self.runtime.limits));
         let running = self.runtime.begin(&mut store)?;
         let engine = self.code.instantiate(&mut store);
         drop(running);

@@ -28,7 +28,23 @@ pub enum Error {
     },
     /// The bytes are not a WebAssembly component; the text says why.
     NotAComponent(String),
-    /// The component wants this import, and nothing is given to it.
+    /// The component is larger than any that is read.
+    ComponentTooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// The component needs more memories, tables or parts than any instance may have; the text says which.
+    NeedsTooMuch(String),
+    /// A limit is out of its range; the text says which.
+    Limits(String),
+    /// The cache of compiled code is not private, so that nothing is read from it.
+    CacheNotPrivate {
+        /// The directory.
+        path: PathBuf,
+        /// Who else could write to it.
+        reason: String,
+    },
+    /// The component wants this import, and it is not given to it.
     UnexpectedImport(String),
     /// The component does not export what is called; the text names it.
     MissingExport(String),
@@ -48,11 +64,20 @@ pub enum Error {
         /// The limit in entries.
         limit: usize,
     },
+    /// The call went deeper than its stack allows.
+    StackOverflow {
+        /// The limit in bytes.
+        limit: usize,
+    },
     /// The call handed back more than it may.
     ResultTooLarge {
         /// The limit in bytes.
         limit: usize,
     },
+    /// The policy gave an answer that cannot be used; the text says what is wrong with it.
+    WrongAnswer(String),
+    /// The policy says itself that it cannot answer, or cannot use its configuration; the text is its own.
+    Refused(String),
     /// The guest failed in another way; the text says how.
     Trap(String),
     /// The instance was thrown away after an earlier call failed; the text says how that one did.
@@ -71,6 +96,18 @@ impl Error {
         }
     }
 
+    /// This error of loading a policy, as every door of slotwise knows it.
+    #[must_use]
+    pub fn at_load(&self) -> slotwise::Error {
+        slotwise::Error::new(slotwise::ErrorKind::InvalidPolicy, self.to_string())
+    }
+
+    /// This error of asking a policy of that name, as every door of slotwise knows it.
+    #[must_use]
+    pub fn at_call(&self, policy: &str) -> slotwise::Error {
+        slotwise::Error::new(slotwise::ErrorKind::PolicyFailed, format!("policy {policy}: {self}"))
+    }
+
     /// What stopped a call, out of the error that wasmtime gives.
     pub(crate) fn stopped(error: wasmtime::Error, limits: &Limits) -> Self {
         let error = match error.downcast::<Error>() {
@@ -79,10 +116,14 @@ impl Error {
         };
         match error.downcast_ref::<Trap>() {
             Some(Trap::Interrupt) => return Error::OutOfTime(limits.time),
+            Some(Trap::StackOverflow) => return Error::StackOverflow { limit: limits.stack },
             Some(Trap::OutOfFuel) => return Error::OutOfFuel(limits.fuel.unwrap_or_default()),
             _ => {}
         }
         let reason = error.root_cause().to_string();
+        if error.root_cause().is::<std::str::Utf8Error>() {
+            return Error::WrongAnswer(format!("a text is not UTF-8: {reason}"));
+        }
         // wasmtime keeps the type of this one to itself; a test holds on to the text.
         if reason.contains("fuel allocated for hostcalls has been exhausted") {
             return Error::ResultTooLarge { limit: limits.result };
@@ -97,11 +138,20 @@ impl fmt::Display for Error {
             Error::Input(error) => error.fmt(f),
             Error::Unreadable { path, source } => write!(f, "cannot read {}: {source}", path.display()),
             Error::NotAComponent(reason) => write!(f, "this is not a WebAssembly component: {reason}"),
+            Error::ComponentTooLarge { limit } => {
+                write!(f, "the component has more than {limit} bytes")
+            }
+            Error::NeedsTooMuch(reason) => {
+                write!(f, "the component needs more than an instance may have: {reason}")
+            }
+            Error::Limits(reason) => write!(f, "a limit is out of range: {reason}"),
+            Error::CacheNotPrivate { path, reason } => write!(
+                f,
+                "the cache of compiled code {} is not private: {reason}; give it to this user alone (chmod 700)",
+                path.display()
+            ),
             Error::UnexpectedImport(name) => {
-                write!(
-                    f,
-                    "the component imports {name}, but nothing is given to it; build it without imports"
-                )
+                write!(f, "the component imports {name}, but it is not given to it; build it without")
             }
             Error::MissingExport(reason) => write!(f, "the component lacks an export: {reason}"),
             Error::WrongType(reason) => write!(f, "the component exports another interface: {reason}"),
@@ -118,6 +168,11 @@ impl fmt::Display for Error {
             Error::ResultTooLarge { limit } => {
                 write!(f, "the call was stopped: it hands back more than {limit} bytes")
             }
+            Error::StackOverflow { limit } => {
+                write!(f, "the call was stopped: it needs more than {limit} bytes of stack")
+            }
+            Error::WrongAnswer(reason) => write!(f, "the answer cannot be used: {reason}"),
+            Error::Refused(reason) => write!(f, "the policy says: {reason}"),
             Error::Trap(reason) => write!(f, "the component failed: {reason}"),
             Error::InstanceGone(reason) => {
                 write!(f, "this instance was thrown away, make a new one; it ended with: {reason}")

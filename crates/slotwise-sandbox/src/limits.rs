@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 /// What one instance may use.
 ///
@@ -20,23 +20,69 @@ pub struct Limits {
     pub memory: usize,
     /// How many entries the instance's tables may have.
     pub table: usize,
+    /// How many bytes of the thread's own stack one call may use, at most [`MAX_STACK`].
+    pub stack: usize,
     /// About how many bytes one call may hand back. A small guest can name the same text many times in a result; this
     /// bounds what the host allocates for it.
     pub result: usize,
+    /// How many instances of one policy may live at once; who asks for one more waits for its turn. The engine component
+    /// is not counted: its owner says how many instances there are.
+    pub instances: u32,
 }
 
+/// The largest stack that a call may be given: a thread has 2 MiB or more, and the host needs some of it.
+pub const MAX_STACK: usize = 1 << 20;
+
+/// The most instances of one policy that may be asked for; each reserves addresses, but no memory, for its largest size.
+pub const MAX_INSTANCES: u32 = 256;
+
 impl Default for Limits {
-    /// 10 s, no fuel, 1 GiB, 10,000 table entries, 256 MiB: room for the largest document that the engine accepts.
+    /// For the engine component: 10 s, no fuel, 1 GiB, 10,000 table entries, 512 KiB of stack, 256 MiB of result. That is
+    /// room for the largest document that the engine accepts.
     fn default() -> Self {
         Limits {
             time: Duration::from_secs(10),
             fuel: None,
             memory: 1 << 30,
             table: 10_000,
+            stack: 512 << 10,
             result: 256 << 20,
+            instances: 8,
         }
     }
 }
+
+impl Limits {
+    /// For a policy: 200 ms, no fuel, 64 MiB, 20,000 table entries, 512 KiB of stack, 16 MiB of result, 8 instances.
+    #[must_use]
+    pub fn for_policies() -> Self {
+        Limits {
+            time: Duration::from_millis(200),
+            memory: 64 << 20,
+            table: 20_000,
+            result: 16 << 20,
+            ..Limits::default()
+        }
+    }
+
+    /// Refuses what no instance could be run with.
+    pub(crate) fn check(&self) -> Result<()> {
+        let refuse = |what: &str| Err(Error::Limits(what.to_owned()));
+        match self {
+            Limits { stack, .. } if *stack > MAX_STACK => refuse("the stack is at most 1 MiB (1048576)"),
+            Limits { stack, .. } if *stack < 4096 => refuse("the stack is at least 4096 bytes"),
+            Limits { instances, .. } if !(1..=MAX_INSTANCES).contains(instances) => {
+                refuse("there are 1 to 256 instances")
+            }
+            Limits { memory, .. } if *memory as u64 > 4 << 30 => refuse("the memory is at most 4 GiB"),
+            Limits { table, .. } if *table > MAX_TABLE => refuse("there are at most 1000000 table entries"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The most table entries that may be allowed.
+const MAX_TABLE: usize = 1_000_000;
 
 /// Counts what an instance has, and ends its call with a typed error where it asks for more.
 #[derive(Debug)]
@@ -69,6 +115,12 @@ impl Count {
         }
         self.used = used;
         true
+    }
+}
+
+impl AsMut<Meter> for Meter {
+    fn as_mut(&mut self) -> &mut Meter {
+        self
     }
 }
 

@@ -1,13 +1,38 @@
 //! The wasmtime engine and its clock, and how bytes become a component that may be instantiated.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use wasmtime::component::Component;
-use wasmtime::{Config, Store};
+use wasmtime::{Config, PoolingAllocationConfig, Store};
 
+use crate::cache::Cache;
 use crate::clock::{Clock, Running};
 use crate::error::{Error, Result};
 use crate::limits::{Limits, Meter};
+
+/// The largest component that is read, in bytes. A policy in Rust has about 50 KB, one that brings the interpreter of its
+/// language along some 12 MB.
+pub const MAX_COMPONENT_BYTES: usize = 40 << 20;
+
+/// How many core modules, memories and tables one component may be made of. Encoders make a handful.
+const CORE_INSTANCES: u32 = 20;
+const MEMORIES: u32 = 2;
+const TABLES: u32 = 8;
+
+/// How much of an instance's memory is cleared in place when it ends, and not given back to the system: for a small
+/// guest that is faster than having the pages mapped again.
+const KEPT_MEMORY: usize = 256 << 10;
+const KEPT_TABLE: usize = 16 << 10;
+
+/// How instances get their memory.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Allocation {
+    /// From the system, for each instance anew: for a few that live long.
+    OnDemand,
+    /// From a pool of [`Limits::instances`] slots: for many that live for one call.
+    Pooled,
+}
 
 /// A wasmtime engine with its clock, and the limits of the instances that are made with it.
 #[derive(Clone)]
@@ -18,43 +43,99 @@ pub(crate) struct Runtime {
 }
 
 impl Runtime {
-    pub(crate) fn new(limits: Limits) -> Result<Self> {
+    pub(crate) fn new(limits: Limits, allocation: Allocation) -> Result<Self> {
+        limits.check()?;
         let mut config = Config::new();
-        config.epoch_interruption(true).consume_fuel(limits.fuel.is_some());
+        config.epoch_interruption(true).consume_fuel(limits.fuel.is_some()).max_wasm_stack(limits.stack);
         // The guests are stripped: their backtraces are numbers, which cost time and tell nothing.
         config.wasm_backtrace_max_frames(None);
+        if allocation == Allocation::Pooled {
+            config.allocation_strategy(pool(&limits));
+        }
         let engine = wasmtime::Engine::new(&config).map_err(|error| Error::Trap(reason(&error)))?;
         let clock = Clock::start(&engine).map_err(|error| Error::Trap(error.to_string()))?;
         Ok(Runtime { engine, limits: Arc::new(limits), clock: Arc::new(clock) })
     }
 
-    /// Compiles a component that imports nothing.
-    pub(crate) fn compile(&self, bytes: &[u8]) -> Result<Component> {
-        let component = Component::from_binary(&self.engine, bytes)
-            .map_err(|error| Error::NotAComponent(reason(&error)))?;
+    /// Compiles a component, or takes its code from the cache. It may import what is named and nothing else.
+    pub(crate) fn compile(&self, bytes: &[u8], cache: Option<&Cache>, allowed: &[&str]) -> Result<Component> {
+        if bytes.len() > MAX_COMPONENT_BYTES {
+            return Err(Error::ComponentTooLarge { limit: MAX_COMPONENT_BYTES });
+        }
+        let component = match cache {
+            None => compile(&self.engine, bytes)?,
+            Some(cache) => cache.component(&self.engine, bytes, compile)?,
+        };
         let ty = component.component_type();
-        match ty.imports(&self.engine).next() {
+        match ty.imports(&self.engine).find(|(name, _)| !allowed.contains(name)) {
             Some((name, _)) => Err(Error::UnexpectedImport(name.to_owned())),
             None => Ok(component),
         }
     }
 
+    /// Compiles a component, whatever it imports.
+    pub(crate) fn compile_any(&self, bytes: &[u8]) -> Result<Component> {
+        if bytes.len() > MAX_COMPONENT_BYTES {
+            return Err(Error::ComponentTooLarge { limit: MAX_COMPONENT_BYTES });
+        }
+        compile(&self.engine, bytes)
+    }
+
     /// A store for one instance.
-    pub(crate) fn store(&self) -> Store<Meter> {
-        let mut store = Store::new(&self.engine, Meter::new(&self.limits));
-        store.limiter(|meter| meter);
+    pub(crate) fn store<T: AsMut<Meter> + 'static>(&self, state: T) -> Store<T> {
+        let mut store = Store::new(&self.engine, state);
+        store.limiter(|state| AsMut::<Meter>::as_mut(state));
         store.set_hostcall_fuel(self.limits.result);
         store
     }
 
     /// Gives the next call its time and fuel; it runs until the result is dropped.
-    pub(crate) fn begin(&self, store: &mut Store<Meter>) -> Result<Running<'_>> {
+    pub(crate) fn begin<T>(&self, store: &mut Store<T>) -> Result<Running<'_>> {
         store.set_epoch_deadline(Clock::ticks(self.limits.time));
         if let Some(fuel) = self.limits.fuel {
             store.set_fuel(fuel).map_err(|error| Error::Trap(reason(&error)))?;
         }
         Ok(self.clock.run())
     }
+}
+
+fn pool(limits: &Limits) -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(limits.instances)
+        .total_core_instances(limits.instances * CORE_INSTANCES)
+        .total_memories(limits.instances * MEMORIES)
+        .total_tables(limits.instances * TABLES)
+        .max_core_instances_per_component(CORE_INSTANCES)
+        .max_memories_per_component(MEMORIES)
+        .max_tables_per_component(TABLES)
+        .table_elements(limits.table)
+        // The meter of each store holds the limit, with an error that names it; a slot could hold any memory.
+        .max_memory_size(4 << 30)
+        .linear_memory_keep_resident(KEPT_MEMORY)
+        .table_keep_resident(KEPT_TABLE);
+    pool
+}
+
+fn compile(engine: &wasmtime::Engine, bytes: &[u8]) -> Result<Component> {
+    Component::from_binary(engine, bytes).map_err(|error| {
+        let reason = reason(&error);
+        // wasmtime gives both with the same type; a test holds on to the text.
+        if reason.contains("exceeds the") {
+            Error::NeedsTooMuch(reason)
+        } else {
+            Error::NotAComponent(reason)
+        }
+    })
+}
+
+/// Reads the file of a component, as far as it is not larger than any that may be compiled.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
+    use std::io::Read;
+    let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    file.take(MAX_COMPONENT_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    Ok(bytes)
 }
 
 /// The sentence that wasmtime's error ends with, after the context that it puts in front.

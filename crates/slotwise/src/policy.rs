@@ -48,11 +48,15 @@
 //! # Ok::<(), slotwise::Error>(())
 //! ```
 
+mod documents;
+
 use std::collections::BTreeMap;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::extra_info::ExtraInfo;
 use crate::request::Workload;
+
+pub use documents::QueryDocument;
 
 /// The value of a text id or set id that stands for none: a null value, an unknown NUMA node.
 pub const NONE: u32 = u32::MAX;

@@ -1,0 +1,256 @@
+//! `slotwise policy`: what a policy is made of, and what it says.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use slotwise::policy::{self, DeviceTable, HostTable, Policy as _, QueryDocument, Scope};
+use slotwise::{ErrorKind, ExtraInfo};
+use slotwise_sandbox::{Error, Inspection, Limits, LogLine, Policy, PolicyOptions};
+
+use crate::answer::Answer;
+use crate::args::{PolicyCommand, PolicyFile, PolicyInspect, PolicyQuery, PolicyRun};
+use crate::exit::Exit;
+use crate::failure::{self, Failure, GREEN, RED, Result};
+use crate::text::{Layout, counted, plain, table};
+use crate::{input, policy_bench};
+
+/// Runs the command.
+pub(crate) fn run(command: PolicyCommand) -> Result<Answer> {
+    match command {
+        PolicyCommand::Inspect(args) => inspect(&args),
+        PolicyCommand::Run(args) => ask(&args),
+        PolicyCommand::Bench(args) => policy_bench::run(&args),
+    }
+}
+
+// Loading.
+
+/// How the command line says that the policy is to be loaded; its log goes to standard error.
+pub(crate) fn options(args: &PolicyFile) -> Result<PolicyOptions> {
+    let defaults = Limits::for_policies();
+    let limits = Limits {
+        time: args.time.map_or(defaults.time, Duration::from_millis),
+        fuel: args.fuel,
+        memory: args.memory.unwrap_or(defaults.memory),
+        stack: args.stack.unwrap_or(defaults.stack),
+        result: args.result.unwrap_or(defaults.result),
+        ..defaults
+    };
+    let configuration = match &args.settings {
+        Some(path) => input::text(path)?.text.as_bytes().to_vec(),
+        None => Vec::new(),
+    };
+    let log = |line: &LogLine| {
+        failure::eprint(&format!("{}: {}: {}\n", plain(&line.policy), line.level.name(), line.text));
+    };
+    Ok(PolicyOptions {
+        limits,
+        configuration,
+        cache: args.cache.clone(),
+        log: Some(Arc::new(log)),
+        ..PolicyOptions::default()
+    })
+}
+
+/// Loads the policy of the command line.
+pub(crate) fn load(args: &PolicyFile, options: PolicyOptions) -> Result<Policy> {
+    Policy::load(&args.file, options).map_err(|error| at_load(&args.file, &error))
+}
+
+fn at_load(path: &Path, error: &Error) -> Failure {
+    let message = match error {
+        // These name their path themselves.
+        Error::Unreadable { .. } | Error::CacheNotPrivate { .. } => error.to_string(),
+        error => format!("{}: {error}", path.display()),
+    };
+    slotwise::Error::new(ErrorKind::InvalidPolicy, message).into()
+}
+
+/// The query of the command line.
+pub(crate) fn query(args: &PolicyQuery) -> Result<QueryDocument> {
+    let workload = match &args.workload {
+        Some(path) => input::document(path, "workload")?,
+        None => slotwise::Workload::default(),
+    };
+    let mut facts = ExtraInfo::new();
+    for fact in &args.fact {
+        let Some((key, value)) = fact.split_once('=') else {
+            let message = format!("{fact:?} is no fact");
+            return Err(Failure::new(ErrorKind::InvalidArgument, message, "write KEY=VALUE"));
+        };
+        facts.insert(key, Some(value.to_owned()))?;
+    }
+    Ok(QueryDocument { workload, facts })
+}
+
+/// The hosts in a file.
+pub(crate) fn hosts(path: &Path) -> Result<HostTable> {
+    let source = input::text(path)?;
+    HostTable::from_json(&source.text).map_err(|error| Failure::within(error, &source))
+}
+
+// inspect
+
+fn inspect(args: &PolicyInspect) -> Result<Answer> {
+    let path = &args.policy.file;
+    let bytes = std::fs::read(path)
+        .map_err(|source| at_load(path, &Error::Unreadable { path: path.clone(), source }))?;
+    let found = slotwise_sandbox::inspect(&bytes).map_err(|error| at_load(path, &error))?;
+    let options = options(&args.policy)?;
+    let limits = options.limits.clone();
+    let loaded = Policy::from_bytes(&bytes, options);
+    let exit = if loaded.is_ok() { Exit::Yes } else { Exit::No };
+    if args.output.json {
+        let document = json!({
+            "accepted": loaded.is_ok(),
+            "error": loaded.as_ref().err().map(ToString::to_string),
+            "imports": found.imports,
+            "exports": found.exports,
+            "bytes": found.bytes,
+            "compiled_bytes": found.compiled_bytes,
+            "initial_memory": found.initial_memory,
+            "initial_table": found.initial_table,
+            "scope": loaded.as_ref().ok().map(|policy| scope_words(policy.scope())),
+        });
+        return Answer::json(exit, &document);
+    }
+    let verdict = match &loaded {
+        Ok(policy) => format!("{GREEN}accepted{GREEN:#}: {}\n", scope_words(policy.scope()).join(", ")),
+        Err(error) => format!("{RED}refused{RED:#}: {}\n", plain(&error.to_string())),
+    };
+    Answer::text(exit, verdict + "\n" + &parts_table(&found) + "\n" + &limits_table(&found, &limits))
+}
+
+/// What the policy answers and reads.
+fn scope_words(scope: Scope) -> Vec<&'static str> {
+    [
+        (scope.filter, "filter"),
+        (scope.score, "score"),
+        (scope.prefer, "prefer"),
+        (scope.names, "reads names"),
+        (scope.attributes, "reads attributes"),
+        (scope.pools, "reads pools"),
+    ]
+    .into_iter()
+    .filter_map(|(named, word)| named.then_some(word))
+    .collect()
+}
+
+fn parts_table(found: &Inspection) -> String {
+    let row = |kind: &str, name: &str| vec![Some(kind.to_owned()), Some(plain(name).into_owned())];
+    let imports = found.imports.iter().map(|name| row("imports", name));
+    let mut rows: Vec<_> = imports.chain(found.exports.iter().map(|name| row("exports", name))).collect();
+    if found.imports.is_empty() {
+        rows.insert(0, row("imports", "nothing"));
+    }
+    table(&[("PART", Layout::Whole), ("NAME", Layout::Flow)], &rows)
+}
+
+fn limits_table(found: &Inspection, limits: &Limits) -> String {
+    let row =
+        |what: &str, has: Option<String>, limit: Option<String>| vec![Some(what.to_owned()), has, limit];
+    let rows = [
+        row(
+            "component, bytes",
+            Some(found.bytes.to_string()),
+            Some(slotwise_sandbox::MAX_COMPONENT_BYTES.to_string()),
+        ),
+        row("compiled code, bytes", Some(found.compiled_bytes.to_string()), None),
+        row("memory, bytes", Some(found.initial_memory.to_string()), Some(limits.memory.to_string())),
+        row("table entries", Some(found.initial_table.to_string()), Some(limits.table.to_string())),
+        row("stack, bytes", None, Some(limits.stack.to_string())),
+        row("result, bytes", None, Some(limits.result.to_string())),
+        row("time of a call", None, Some(format!("{:?}", limits.time))),
+        row(
+            "fuel of a call",
+            None,
+            Some(limits.fuel.map_or_else(|| "not counted".to_owned(), |fuel| fuel.to_string())),
+        ),
+        row("instances at once", None, Some(limits.instances.to_string())),
+    ];
+    table(&[("WHAT", Layout::Whole), ("AT START", Layout::Number), ("LIMIT", Layout::Number)], &rows)
+}
+
+// run
+
+fn ask(args: &PolicyRun) -> Result<Answer> {
+    let policy = load(&args.policy, options(&args.policy)?)?;
+    let query = query(&args.query)?;
+    match (&args.hosts, &args.devices) {
+        (Some(path), _) => about_hosts(&policy, &query, &hosts(path)?, args.output.json),
+        (None, Some(path)) => {
+            let source = input::text(path)?;
+            let devices =
+                DeviceTable::from_json("", &source.text).map_err(|error| Failure::within(error, &source))?;
+            about_devices(&policy, &query, &devices, args.output.json)
+        }
+        (None, None) => Err(Failure::new(
+            ErrorKind::InvalidArgument,
+            "nothing is asked about",
+            "give --hosts or --devices",
+        )),
+    }
+}
+
+fn about_hosts(policy: &Policy, query: &QueryDocument, hosts: &HostTable, as_json: bool) -> Result<Answer> {
+    let verdicts = policy::filter(&[policy], &query.as_query(), hosts)?;
+    let scores = policy::score(policy, &query.as_query(), hosts)?;
+    let scored = policy.scope().score;
+    let passing = (0..hosts.len()).filter(|&host| verdicts.passes(host)).count();
+    let exit = if passing > 0 { Exit::Yes } else { Exit::No };
+    if as_json {
+        let list: Vec<Value> = (0..hosts.len())
+            .map(|host| {
+                json!({
+                    "name": hosts.names().get(host),
+                    "passes": verdicts.passes(host),
+                    "reason": verdicts.reason(host),
+                    "score": scored.then(|| scores[host]),
+                })
+            })
+            .collect();
+        return Answer::json(exit, &json!({ "hosts": list }));
+    }
+    let rows: Vec<_> = (0..hosts.len())
+        .map(|host| {
+            let name = hosts.names().get(host).map(|name| plain(name).into_owned());
+            let verdict = if verdicts.passes(host) { "passes" } else { "refused" };
+            let score = scored.then(|| scores[host].to_string());
+            vec![name, Some(verdict.to_owned()), score, verdicts.reason(host).map(str::to_owned)]
+        })
+        .collect();
+    let columns = [
+        ("HOST", Layout::Whole),
+        ("VERDICT", Layout::Whole),
+        ("SCORE", Layout::Number),
+        ("REASON", Layout::Flow),
+    ];
+    let summary = format!("\n{passing} of {} pass\n", counted(hosts.len(), "host"));
+    Answer::text(exit, table(&columns, &rows) + &summary)
+}
+
+fn about_devices(
+    policy: &Policy,
+    query: &QueryDocument,
+    devices: &DeviceTable,
+    as_json: bool,
+) -> Result<Answer> {
+    let preferences = policy::prefer(policy, &query.as_query(), devices)?;
+    let mut order: Vec<usize> = (0..devices.len()).collect();
+    // Stable, so that equal ones stay in the order in which they were given.
+    order.sort_by(|&a, &b| preferences[b].total_cmp(&preferences[a]));
+    if as_json {
+        let list: Vec<Value> = order
+            .iter()
+            .map(|&at| json!({"address": devices.addresses().get(at), "preference": preferences[at]}))
+            .collect();
+        return Answer::json(Exit::Yes, &json!({ "devices": list }));
+    }
+    let rows: Vec<_> = order
+        .iter()
+        .map(|&at| vec![devices.addresses().get(at).map(str::to_owned), Some(preferences[at].to_string())])
+        .collect();
+    Answer::text(Exit::Yes, table(&[("ADDRESS", Layout::Whole), ("PREFERENCE", Layout::Number)], &rows))
+}

@@ -1,0 +1,118 @@
+//! `slotwise policy bench`: what a policy costs on this machine.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use slotwise::policy::{HostTable, Policy as _, Query};
+use slotwise::{ErrorKind, Result as EngineResult};
+use slotwise_sandbox::{Policy, PolicyOptions};
+
+use crate::answer::Answer;
+use crate::args::PolicyBench;
+use crate::exit::Exit;
+use crate::failure::{Failure, Result};
+use crate::policy::{hosts, load, options, query};
+use crate::text::{Layout, counted, table};
+
+/// Runs the command.
+pub(crate) fn run(args: &PolicyBench) -> Result<Answer> {
+    let options = PolicyOptions { log: None, ..options(&args.policy)? };
+    let (hosts, query) = (hosts(&args.hosts)?, query(&args.query)?);
+    let compiled = timed(|| load(&args.policy, PolicyOptions { cache: None, ..options.clone() }))?;
+    // A directory of its own, so that the operator's cache has no part in it.
+    let cache = tempfile::tempdir().map_err(|error| {
+        Failure::new(
+            ErrorKind::InvalidArgument,
+            format!("no temporary directory: {error}"),
+            "set TMPDIR to one",
+        )
+    })?;
+    let through_cache =
+        || load(&args.policy, PolicyOptions { cache: Some(cache.path().to_owned()), ..options.clone() });
+    through_cache()?;
+    let cached = timed(through_cache)?;
+    let kept = load(&args.policy, PolicyOptions { keep_instances: true, ..options.clone() })?;
+
+    let query = query.as_query();
+    let mut measured = Vec::new();
+    if compiled.1.scope().filter {
+        measured.push((
+            "filter",
+            fresh_and_kept(&compiled.1, &kept, args.calls, |p| ask_filter(p, &query, &hosts))?,
+        ));
+    }
+    if compiled.1.scope().score {
+        measured.push((
+            "score",
+            fresh_and_kept(&compiled.1, &kept, args.calls, |p| ask_score(p, &query, &hosts))?,
+        ));
+    }
+    let (compile, cached) = (compiled.0, cached.0);
+    if args.output.json {
+        let of = |name: &str| {
+            let found = measured.iter().find(|(measured, _)| *measured == name);
+            found.map_or(
+                Value::Null,
+                |(_, (fresh, kept))| json!({"fresh_ns": nanos(*fresh), "kept_ns": nanos(*kept)}),
+            )
+        };
+        let document = json!({
+            "hosts": hosts.len(),
+            "calls": args.calls,
+            "compile_ns": nanos(compile),
+            "cached_ns": nanos(cached),
+            "filter": of("filter"),
+            "score": of("score"),
+        });
+        return Answer::json(Exit::Yes, &document);
+    }
+    let row = |what: String, time: Duration| vec![Some(what), Some(format!("{time:.2?}"))];
+    let mut rows = vec![row("load, compiled".into(), compile), row("load, from a cache".into(), cached)];
+    for (name, (fresh, kept)) in measured {
+        rows.push(row(format!("{name} in a fresh instance"), fresh));
+        rows.push(row(format!("{name} in a kept instance"), kept));
+    }
+    let summary = format!("\n{} in each call; the median of {}\n", counted(hosts.len(), "host"), args.calls);
+    Answer::text(Exit::Yes, table(&[("WHAT", Layout::Whole), ("TIME", Layout::Number)], &rows) + &summary)
+}
+
+fn timed<T>(call: impl FnOnce() -> Result<T>) -> Result<(Duration, T)> {
+    let start = Instant::now();
+    let value = call()?;
+    Ok((start.elapsed(), value))
+}
+
+fn ask_filter(policy: &Policy, query: &Query<'_>, hosts: &HostTable) -> EngineResult<()> {
+    policy.filter(query, hosts).map(drop)
+}
+
+fn ask_score(policy: &Policy, query: &Query<'_>, hosts: &HostTable) -> EngineResult<()> {
+    policy.score(query, hosts).map(drop)
+}
+
+/// The median time of a call in fresh instances and in a kept one.
+fn fresh_and_kept(
+    fresh: &Policy,
+    kept: &Policy,
+    calls: u32,
+    ask: impl Fn(&Policy) -> EngineResult<()>,
+) -> Result<(Duration, Duration)> {
+    Ok((median(calls, || ask(fresh))?, median(calls, || ask(kept))?))
+}
+
+fn median(calls: u32, call: impl Fn() -> EngineResult<()>) -> Result<Duration> {
+    // Once to warm up.
+    call()?;
+    let mut times = Vec::with_capacity(calls as usize);
+    for _ in 0..calls {
+        let start = Instant::now();
+        call()?;
+        times.push(start.elapsed());
+    }
+    times.sort_unstable();
+    Ok(times[times.len() / 2])
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,188 @@
+//! The hosts that a policy is asked about.
+
+use crate::bindings::exports::slotwise::policy::api;
+use crate::sets::{self, Key, NONE, range};
+use crate::verdicts::Verdicts;
+
+/// Many hosts, as columns.
+#[derive(Clone, Debug)]
+pub struct Hosts(api::Hosts);
+
+/// One of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Host<'a> {
+    table: &'a api::Hosts,
+    index: usize,
+}
+
+/// Free devices of a host that have their attributes in common.
+#[derive(Clone, Copy, Debug)]
+pub struct Pool<'a> {
+    table: &'a api::Hosts,
+    index: usize,
+}
+
+impl Hosts {
+    /// Hosts with names and attributes, and without pools: for the tests of a policy.
+    pub fn of<'a, A: IntoIterator<Item = (&'a str, &'a str)>>(
+        hosts: impl IntoIterator<Item = (&'a str, A)>,
+    ) -> Self {
+        let mut table = Hosts(api::Hosts {
+            count: 0,
+            sets: sets::empty(),
+            names: sets::no_texts(),
+            attributes: Vec::new(),
+            pool_ends: Vec::new(),
+            pool_sets: Vec::new(),
+            pool_numa_nodes: Vec::new(),
+            pool_free: Vec::new(),
+        });
+        for (name, attributes) in hosts {
+            table.push(name, attributes);
+        }
+        table
+    }
+
+    /// Adds a host without pools: for the tests of a policy.
+    pub fn push<'a>(&mut self, name: &str, attributes: impl IntoIterator<Item = (&'a str, &'a str)>) {
+        let Hosts(table) = self;
+        table.count += 1;
+        sets::push_text(&mut table.names, name);
+        table.attributes.push(sets::push_set(&mut table.sets, attributes));
+        table.pool_ends.push(sets::number(table.pool_sets.len()));
+    }
+
+    /// Adds a pool to the host that was added last: for the tests of a policy.
+    pub fn push_pool<'a>(
+        &mut self,
+        attributes: impl IntoIterator<Item = (&'a str, &'a str)>,
+        numa_node: Option<u32>,
+        free: u32,
+    ) {
+        let Hosts(table) = self;
+        table.pool_sets.push(sets::push_set(&mut table.sets, attributes));
+        table.pool_numa_nodes.push(numa_node.unwrap_or(NONE));
+        table.pool_free.push(free);
+        let end = sets::number(table.pool_sets.len());
+        if let Some(last) = table.pool_ends.last_mut() {
+            *last = end;
+        }
+    }
+
+    /// How many hosts there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.count as usize
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.count == 0
+    }
+
+    /// The hosts, in the order in which they are to be answered.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Host<'_>> {
+        (0..self.len()).map(|index| Host { table: &self.0, index })
+    }
+
+    /// The number of an attribute's name; `None` when nothing in the table has it.
+    #[must_use]
+    pub fn key(&self, name: &str) -> Option<Key> {
+        sets::key(&self.0.sets, name)
+    }
+
+    /// A verdict for each host: it passes if `reason` gives none.
+    pub fn judge(&self, mut reason: impl FnMut(Host<'_>) -> Option<String>) -> Verdicts {
+        let mut verdicts = Verdicts::all_pass(self.len());
+        for (index, host) in self.iter().enumerate() {
+            if let Some(reason) = reason(host) {
+                verdicts.refuse(index, &reason);
+            }
+        }
+        verdicts
+    }
+
+    /// A verdict for each host by its attributes alone: `reason` is asked once for each set of attributes, of which there
+    /// may be far fewer than hosts.
+    pub fn judge_by_attributes(&self, mut reason: impl FnMut(Host<'_>) -> Option<String>) -> Verdicts {
+        let mut verdicts = Verdicts::all_pass(self.len());
+        let mut known: Vec<Option<u32>> = vec![None; self.0.sets.ends.len()];
+        for (index, host) in self.iter().enumerate() {
+            let set = self.0.attributes.get(index).map_or(0, |&set| set as usize);
+            let Some(slot) = known.get_mut(set) else { continue };
+            let code = *slot.get_or_insert_with(|| reason(host).map_or(0, |reason| verdicts.code(&reason)));
+            verdicts.set(index, code);
+        }
+        verdicts
+    }
+
+    /// A score for each host by its attributes alone, as [`Hosts::judge_by_attributes`].
+    pub fn score_by_attributes(&self, mut score: impl FnMut(Host<'_>) -> f64) -> Vec<f64> {
+        let mut known: Vec<Option<f64>> = vec![None; self.0.sets.ends.len()];
+        self.iter()
+            .enumerate()
+            .map(|(index, host)| {
+                let set = self.0.attributes.get(index).map_or(0, |&set| set as usize);
+                known.get_mut(set).map_or(0.0, |slot| *slot.get_or_insert_with(|| score(host)))
+            })
+            .collect()
+    }
+}
+
+impl From<api::Hosts> for Hosts {
+    fn from(hosts: api::Hosts) -> Self {
+        Hosts(hosts)
+    }
+}
+
+impl<'a> Host<'a> {
+    /// Its name; empty unless the scope names [`crate::Scope::NAMES`].
+    #[must_use]
+    pub fn name(self) -> &'a str {
+        sets::text(&self.table.names, self.index).unwrap_or_default()
+    }
+
+    /// One of its attributes; `None` when it is absent or null.
+    #[must_use]
+    pub fn attribute(self, name: &str) -> Option<&'a str> {
+        sets::value_of(&self.table.sets, *self.table.attributes.get(self.index)?, name)
+    }
+
+    /// The same by the number of the name.
+    #[must_use]
+    pub fn get(self, key: Key) -> Option<&'a str> {
+        sets::value(&self.table.sets, *self.table.attributes.get(self.index)?, key)
+    }
+
+    /// Its pools; none unless the scope names [`crate::Scope::POOLS`].
+    pub fn pools(self) -> impl ExactSizeIterator<Item = Pool<'a>> {
+        range(&self.table.pool_ends, self.index).map(move |index| Pool { table: self.table, index })
+    }
+}
+
+impl<'a> Pool<'a> {
+    /// How many of its devices are free.
+    #[must_use]
+    pub fn free(self) -> u32 {
+        self.table.pool_free.get(self.index).copied().unwrap_or(0)
+    }
+
+    /// Its NUMA node, if it is known.
+    #[must_use]
+    pub fn numa_node(self) -> Option<u32> {
+        self.table.pool_numa_nodes.get(self.index).copied().filter(|&node| node != NONE)
+    }
+
+    /// What its devices have in common under this name: `vendor_id`, `product_id`, `dev_type`, or a tag.
+    #[must_use]
+    pub fn attribute(self, name: &str) -> Option<&'a str> {
+        sets::value_of(&self.table.sets, *self.table.pool_sets.get(self.index)?, name)
+    }
+
+    /// The same by the number of the name.
+    #[must_use]
+    pub fn get(self, key: Key) -> Option<&'a str> {
+        sets::value(&self.table.sets, *self.table.pool_sets.get(self.index)?, key)
+    }
+}

@@ -1,0 +1,416 @@
+//! Policies that do something wrong: each has its error, and after each the host answers the next question.
+
+mod common;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::{Duration, Instant};
+
+use common::policy::{WIT, hostile, hosts, trapping, with_query};
+use slotwise::policy::{DeviceTable, SetId};
+use slotwise::{ErrorKind, policy};
+use slotwise_sandbox::{
+    Error, FailureKind, Limits, LogLevel, LogLine, MAX_COMPONENT_BYTES, OnFailure, Policy, PolicyOptions,
+};
+
+fn options(limits: Limits) -> PolicyOptions {
+    PolicyOptions { limits, ..PolicyOptions::default() }
+}
+
+/// Short enough that a loop costs little, long enough for a slow machine to answer.
+fn short() -> Limits {
+    Limits { time: Duration::from_millis(100), instances: 2, ..Limits::for_policies() }
+}
+
+fn load(name: &str, options: PolicyOptions) -> Result<Policy, Error> {
+    Policy::from_bytes(&hostile(name), PolicyOptions { name: Some(name.to_owned()), ..options })
+}
+
+/// The policy that is asked after each that fails.
+static HARMLESS: LazyLock<Policy> =
+    LazyLock::new(|| load("answers", PolicyOptions::default()).expect("nothing is wrong with it"));
+
+/// Checks that the host still answers, and that no answer of another call is in it.
+#[track_caller]
+fn next_question_is_answered() {
+    with_query(|query| {
+        let verdicts = policy::filter(&[&*HARMLESS], query, &hosts(3)).expect("verdicts");
+        let reasons: Vec<_> = (0..3).map(|host| verdicts.reason(host)).collect();
+        assert_eq!(reasons, [None, Some("policy answers: refused"), None]);
+        assert_eq!(policy::score(&*HARMLESS, query, &hosts(3)).expect("scores"), [1.0, 2.0, 3.0]);
+    });
+}
+
+/// What is asked of a fixture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Ask {
+    Load,
+    Filter,
+    Score,
+    Prefer,
+}
+
+fn ask(policy: &Policy, ask: Ask) -> Result<(), Error> {
+    let mut devices = DeviceTable::new("node-1");
+    for function in 0..3 {
+        devices.push(&format!("0000:3b:00.{function}"), SetId::EMPTY, None).expect("a device");
+    }
+    with_query(|query| match ask {
+        Ask::Load => Ok(()),
+        Ask::Filter => policy.try_filter(query, &hosts(3)).map(drop),
+        Ask::Score => policy.try_score(query, &hosts(3)).map(drop),
+        Ask::Prefer => policy.try_prefer(query, &devices).map(drop),
+    })
+}
+
+/// Each fixture, what it is asked, and what must come of it: the kind of failure and a part of the text.
+const FIXTURES: &[(&str, Ask, FailureKind, &str)] = &[
+    ("endless_loop", Ask::Filter, FailureKind::OutOfTime, "ran longer than 100ms"),
+    ("loop_in_start", Ask::Load, FailureKind::OutOfTime, "ran longer than 100ms"),
+    ("loop_in_configure", Ask::Load, FailureKind::OutOfTime, "ran longer than 100ms"),
+    ("loop_in_realloc", Ask::Load, FailureKind::OutOfTime, "ran longer than 100ms"),
+    ("loop_after_return", Ask::Filter, FailureKind::OutOfTime, "ran longer than 100ms"),
+    ("foreign_memory", Ask::Load, FailureKind::Trap, "out of bounds"),
+    ("memory_bomb", Ask::Filter, FailureKind::OutOfMemory, "more than 67108864 bytes of memory"),
+    ("table_bomb", Ask::Filter, FailureKind::TableTooLarge, "more than 20000 table entries"),
+    ("large_at_start", Ask::Load, FailureKind::OutOfMemory, "more than 67108864 bytes of memory"),
+    ("deep_recursion", Ask::Filter, FailureKind::StackOverflow, "more than 524288 bytes of stack"),
+    ("huge_reason", Ask::Filter, FailureKind::ResultTooLarge, "more than 16777216 bytes"),
+    ("aliased_reasons", Ask::Filter, FailureKind::ResultTooLarge, "more than 16777216 bytes"),
+    ("long_reason", Ask::Filter, FailureKind::WrongAnswer, "reason 0 has over 1024 bytes"),
+    ("wrong_length", Ask::Filter, FailureKind::WrongAnswer, "2 verdicts where 3 were asked for"),
+    ("no_such_reason", Ask::Filter, FailureKind::WrongAnswer, "verdict 1 names reason 8"),
+    ("nan_score", Ask::Score, FailureKind::WrongAnswer, "score 1 is NaN"),
+    ("infinite_score", Ask::Score, FailureKind::WrongAnswer, "score 2 is -inf"),
+    ("infinite_preference", Ask::Prefer, FailureKind::WrongAnswer, "score 0 is inf"),
+    ("invalid_utf8", Ask::Filter, FailureKind::WrongAnswer, "a text is not UTF-8"),
+    ("trap", Ask::Filter, FailureKind::Trap, "unreachable"),
+    ("trap_when_three", Ask::Filter, FailureKind::Trap, "unreachable"),
+    ("foreign_answer", Ask::Filter, FailureKind::Trap, "out of bounds"),
+    ("says_no", Ask::Filter, FailureKind::Refused, "the policy says: refused"),
+    ("refuses_configuration", Ask::Load, FailureKind::Refused, "the policy says: refused"),
+];
+
+#[test]
+fn every_hostile_guest_has_its_error_and_harms_nobody() {
+    for (name, asked, kind, text) in FIXTURES {
+        let outcome = match load(name, options(short())) {
+            Err(error) if *asked == Ask::Load => Err(error),
+            Err(error) => panic!("{name} is not loaded: {error}"),
+            Ok(policy) => {
+                let first = ask(&policy, *asked);
+                // The instance is gone, and with a fresh one the same happens again.
+                assert_eq!(
+                    first.as_ref().map_err(ToString::to_string),
+                    ask(&policy, *asked).as_ref().map_err(ToString::to_string),
+                    "{name}"
+                );
+                first
+            }
+        };
+        let error = outcome.expect_err(name);
+        assert_eq!(FailureKind::of(&error), *kind, "{name}: {error}");
+        assert!(error.to_string().contains(text), "{name}: {error}");
+        next_question_is_answered();
+    }
+}
+
+#[test]
+fn every_fixture_has_an_expectation() {
+    let elsewhere = ["answers", "control_characters", "keeps_state", "large_table_at_start", "log_flood"];
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hostile");
+    for entry in std::fs::read_dir(folder).expect("the fixtures").map(|entry| entry.expect("a file").path()) {
+        let name = entry.file_stem().and_then(|stem| stem.to_str()).expect("a name").to_owned();
+        let known = FIXTURES.iter().any(|(fixture, ..)| *fixture == name) || elsewhere.contains(&&*name);
+        assert!(known || name == "README", "nothing is expected of {name}");
+    }
+}
+
+#[test]
+fn a_policy_that_failed_answers_the_next_question() {
+    let policy = load("trap_when_three", options(short())).expect("a policy");
+    with_query(|query| {
+        for _ in 0..3 {
+            assert!(matches!(policy.try_filter(query, &hosts(3)), Err(Error::Trap(_))));
+            let verdicts = policy.try_filter(query, &hosts(2)).expect("verdicts");
+            assert!(verdicts.passes(0) && verdicts.passes(1) && verdicts.len() == 2);
+        }
+    });
+}
+
+#[test]
+fn fuel_is_counted_when_it_is_asked_for() {
+    let policy = load("endless_loop", options(Limits { fuel: Some(100_000), ..short() })).expect("a policy");
+    let error = ask(&policy, Ask::Filter).expect_err("it loops");
+    assert!(matches!(error, Error::OutOfFuel(100_000)), "{error}");
+    assert!(ask(&policy, Ask::Score).is_ok());
+}
+
+#[test]
+fn nothing_is_kept_between_calls_unless_it_is_asked_for() {
+    for (keep_instances, second) in [(false, true), (true, false)] {
+        let policy = load("keeps_state", PolicyOptions { keep_instances, ..PolicyOptions::default() });
+        let policy = policy.expect("a policy");
+        with_query(|query| {
+            assert!(policy.try_filter(query, &hosts(3)).expect("verdicts").passes(1));
+            assert_eq!(policy.try_filter(query, &hosts(3)).expect("verdicts").passes(1), second);
+        });
+    }
+}
+
+#[test]
+fn a_kept_instance_that_fails_is_thrown_away() {
+    let options = PolicyOptions { keep_instances: true, ..options(short()) };
+    let policy = load("trap_when_three", options).expect("a policy");
+    with_query(|query| {
+        for _ in 0..3 {
+            assert!(policy.try_filter(query, &hosts(2)).is_ok());
+            assert!(matches!(policy.try_filter(query, &hosts(3)), Err(Error::Trap(_))));
+        }
+    });
+}
+
+#[test]
+fn a_reason_does_not_reach_a_terminal_as_it_is() {
+    let policy = load("control_characters", options(short())).expect("a policy");
+    let verdicts = with_query(|query| policy.try_filter(query, &hosts(3))).expect("verdicts");
+    assert_eq!(verdicts.reason(1), Some("\\u{1b}[31med"));
+}
+
+// What is said, counted and logged.
+
+fn recorder() -> (Arc<Mutex<Vec<LogLine>>>, PolicyOptions) {
+    let lines: Arc<Mutex<Vec<LogLine>>> = Arc::default();
+    let seen = lines.clone();
+    let log = Arc::new(move |line: &LogLine| seen.lock().expect("lines").push(line.clone()));
+    (lines, PolicyOptions { log: Some(log), ..options(short()) })
+}
+
+#[test]
+fn a_flood_of_log_lines_is_cut_off_and_counted() {
+    let (lines, options) = recorder();
+    let policy = load("log_flood", options).expect("a policy");
+    let verdicts = with_query(|query| policy::filter(&[&policy], query, &hosts(3))).expect("verdicts");
+    assert!(!verdicts.passes(1));
+    let lines = lines.lock().expect("lines");
+    assert_eq!(lines.len(), 65);
+    assert_eq!((lines[0].level, lines[0].text.as_str()), (LogLevel::Warning, "refused"));
+    assert_eq!(lines[64].text, "936 more lines of one call are not kept");
+    let counters = policy.counters();
+    assert_eq!((counters.calls, counters.log_lines, counters.log_lines_lost), (1, 64, 936));
+}
+
+/// Asks so often, and gives how each question ended and what was logged.
+fn failing(on_failure: OnFailure, times: usize) -> (Policy, Vec<Option<ErrorKind>>, Vec<String>) {
+    let (lines, options) = recorder();
+    let policy = load("trap", PolicyOptions { on_failure, ..options }).expect("a policy");
+    let answers = with_query(|query| {
+        (0..times)
+            .map(|_| match policy::filter(&[&policy], query, &hosts(3)) {
+                Ok(verdicts) => {
+                    assert!(
+                        (0..3).all(|host| verdicts.passes(host)),
+                        "a policy that fails open refuses nothing"
+                    );
+                    None
+                }
+                Err(error) => Some(error.kind()),
+            })
+            .collect()
+    });
+    let lines = lines.lock().expect("lines").iter().map(|line| line.text.clone()).collect();
+    (policy, answers, lines)
+}
+
+const TRAPPED: &str = "the component failed: wasm trap: wasm `unreachable` instruction executed; later failures of this \
+                       kind (trap) are counted only";
+
+#[test]
+fn a_failure_closes_the_query_unless_the_operator_decided_otherwise() {
+    let failed = Some(ErrorKind::PolicyFailed);
+    let (policy, answers, lines) = failing(OnFailure::Closed, 3);
+    assert_eq!(answers, [failed, failed, failed]);
+    assert_eq!(lines, [TRAPPED]);
+    assert_eq!((policy.counters().calls, policy.counters().failed()), (3, 3));
+
+    let (policy, answers, lines) = failing(OnFailure::Open, 3);
+    assert_eq!(answers, [None, None, None]);
+    assert_eq!(lines, [TRAPPED]);
+    assert_eq!(policy.counters().failures, [(FailureKind::Trap, 3)].into());
+
+    let (policy, answers, lines) = failing(OnFailure::DropAfter(2), 4);
+    assert_eq!(answers, [failed, failed, None, None]);
+    assert_eq!(lines, [TRAPPED, "dropped after 2 failures; it is not asked any more"]);
+    let counters = policy.counters();
+    assert_eq!((counters.calls, counters.dropped), (2, true));
+}
+
+// Components that are no policy.
+
+#[track_caller]
+fn refused(bytes: &[u8]) -> Error {
+    let error = Policy::from_bytes(bytes, options(short())).expect_err("not a policy");
+    next_question_is_answered();
+    error
+}
+
+#[test]
+fn an_import_is_named_and_refused() {
+    for name in ["wasi:cli/environment@0.2.0", "wasi:clocks/wall-clock@0.2.0", "slotwise:policy/log@0.2.0"] {
+        let text = format!("(component (import \"{name}\" (instance)))");
+        let error = refused(&wat::parse_str(&text).expect("a component"));
+        assert!(matches!(&error, Error::UnexpectedImport(import) if import == name), "{error}");
+        assert_eq!(error.at_load().kind(), ErrorKind::InvalidPolicy);
+    }
+    let log = "text: string);\n}";
+    assert!(WIT.contains(log), "the log interface is written in another way");
+    let other = format!("text: string);\n    read: func() -> string;\n}}");
+    let error = refused(&trapping(&WIT.replace(log, &other)));
+    assert!(matches!(error, Error::WrongType(_)), "a function that the log does not have: {error}");
+}
+
+#[test]
+fn what_is_not_exported_or_of_another_type_is_named() {
+    let error = refused(&wat::parse_str("(component)").expect("a component"));
+    assert!(
+        matches!(&error, Error::MissingExport(reason) if reason.contains("slotwise:policy/api")),
+        "{error}"
+    );
+    let error = refused(&trapping(&WIT.replace("    score: func", "    rate: func")));
+    assert!(matches!(&error, Error::MissingExport(reason) if reason.contains("score")), "{error}");
+    for (this, other) in [
+        ("-> result<list<f64>, string>", "-> result<list<f32>, string>"),
+        ("codes: list<u32>", "codes: list<u8>"),
+        ("pool-free: list<u32>", "pool-free: list<u64>"),
+    ] {
+        assert!(WIT.contains(this), "{this:?} is no longer in policy.wit");
+        let error = refused(&trapping(&WIT.replace(this, other)));
+        assert!(matches!(error, Error::WrongType(_)), "{other}: {error}");
+    }
+}
+
+#[test]
+fn what_is_no_component_is_refused() {
+    let whole = hostile("answers");
+    for bytes in
+        [b"".as_slice(), b"\0asm", b"hello, world", &whole[..whole.len() / 2], &whole[..whole.len() - 1]]
+    {
+        let error = refused(bytes);
+        assert!(matches!(error, Error::NotAComponent(_)), "{} bytes: {error}", bytes.len());
+    }
+    let mut altered = whole.clone();
+    altered[4] ^= 1;
+    assert!(matches!(refused(&altered), Error::NotAComponent(_)));
+    let module = wat::parse_str("(module)").expect("a module");
+    assert!(matches!(refused(&module), Error::NotAComponent(_)));
+}
+
+#[test]
+fn what_is_too_large_is_not_compiled() {
+    // A component that is valid but for its size: 50 MB in a section of its own.
+    let mut large = hostile("answers");
+    let payload = 50_000_000_usize;
+    large.push(0);
+    let mut rest = payload + 2;
+    while rest > 0x7f {
+        large.push(u8::try_from(rest & 0x7f).expect("seven bits") | 0x80);
+        rest >>= 7;
+    }
+    large.push(u8::try_from(rest).expect("seven bits"));
+    large.extend_from_slice(&[1, b'x']);
+    large.resize(large.len() + payload, 0);
+    assert!(large.len() > MAX_COMPONENT_BYTES);
+    let start = Instant::now();
+    assert!(matches!(refused(&large), Error::ComponentTooLarge { limit: MAX_COMPONENT_BYTES }));
+    assert!(start.elapsed() < Duration::from_secs(30));
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("large.wasm");
+    std::fs::write(&path, &large).expect("a file");
+    let error = Policy::load(&path, options(short())).expect_err("too large");
+    assert!(matches!(error, Error::ComponentTooLarge { .. }), "{error}");
+    let error = Policy::load(folder.path().join("none.wasm"), options(short())).expect_err("no file");
+    assert!(error.to_string().contains("none.wasm"), "{error}");
+}
+
+#[test]
+fn what_needs_more_than_any_instance_has_is_refused() {
+    let error = refused(&hostile("large_table_at_start"));
+    assert!(matches!(error, Error::NeedsTooMuch(_)), "{error}");
+    let parts = "(core instance (instantiate $part))".repeat(21);
+    let memories = "(core instance (instantiate $part))".repeat(3);
+    for text in [
+        format!("(component (core module $part) {parts})"),
+        format!("(component (core module $part (memory 1)) {memories})"),
+    ] {
+        let error = refused(&wat::parse_str(&text).expect("a component"));
+        assert!(matches!(error, Error::NeedsTooMuch(_)), "{error}");
+    }
+}
+
+#[test]
+fn limits_that_nothing_could_run_with_are_refused() {
+    for limits in [
+        Limits { stack: 8 << 20, ..short() },
+        Limits { stack: 0, ..short() },
+        Limits { instances: 0, ..short() },
+        Limits { instances: 1000, ..short() },
+        Limits { table: 10_000_000, ..short() },
+    ] {
+        let error = load("answers", options(limits)).expect_err("out of range");
+        assert!(matches!(error, Error::Limits(_)), "{error}");
+    }
+}
+
+// Many at once.
+
+/// How many hostile calls are made; `SLOTWISE_HOSTILE_CALLS=10000` is the long form.
+fn calls() -> usize {
+    let calls = std::env::var("SLOTWISE_HOSTILE_CALLS").ok();
+    calls.map_or(400, |calls| calls.parse().expect("SLOTWISE_HOSTILE_CALLS is a number"))
+}
+
+/// The memory of this process that is in use, in bytes.
+fn resident() -> usize {
+    let text = std::fs::read_to_string("/proc/self/statm").expect("Linux tells");
+    let pages: usize =
+        text.split(' ').nth(1).and_then(|pages| pages.parse().ok()).expect("a number of pages");
+    pages * rustix::param::page_size()
+}
+
+#[test]
+fn hostile_calls_from_eight_threads_leak_nothing() {
+    let limits = Limits { time: Duration::from_millis(10), instances: 3, ..Limits::for_policies() };
+    let policies: Vec<(&str, Ask, Policy)> = FIXTURES
+        .iter()
+        .filter(|(_, asked, ..)| *asked != Ask::Load)
+        .map(|(name, asked, ..)| (*name, *asked, load(name, options(limits.clone())).expect(name)))
+        .collect();
+    let round = |calls: usize| {
+        let next = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    loop {
+                        let call = next.fetch_add(1, Ordering::Relaxed);
+                        if call >= calls {
+                            break;
+                        }
+                        let (name, asked, policy) = &policies[call % policies.len()];
+                        assert!(ask(policy, *asked).is_err(), "{name} answered");
+                        if call % 50 == 0 {
+                            next_question_is_answered();
+                        }
+                    }
+                });
+            }
+        });
+    };
+    // Once to warm up: what the pool keeps is there then.
+    round(policies.len() * 8);
+    let before = resident();
+    round(calls());
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 64 << 20, "{} calls kept {grown} bytes", calls());
+    next_question_is_answered();
+}

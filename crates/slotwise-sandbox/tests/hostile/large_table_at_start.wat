@@ -1,0 +1,1 @@
+(table 2000000 funcref)

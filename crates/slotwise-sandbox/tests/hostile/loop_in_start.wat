@@ -1,0 +1,2 @@
+(func $loop (loop $again (br $again)))
+(start $loop)
