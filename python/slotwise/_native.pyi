@@ -24,7 +24,11 @@ from slotwise.types import (
     JsonText,
     NumaPolicyName,
     NumaTopology,
+    OnFailure,
     Outcome,
+    PolicyCounters,
+    PolicyHost,
+    PolicyLimits,
     Pool,
     RequestDict,
     RequestFields,
@@ -47,6 +51,7 @@ __all__ = [
     "DeviceSpecs",
     "Fit",
     "Inventory",
+    "Policy",
     "Pools",
     "Request",
     "Tracker",
@@ -251,6 +256,47 @@ class Fit:
     __hash__: None  # type: ignore[assignment]
     def __copy__(self) -> Fit: ...
     def __deepcopy__(self, memo: object, /) -> Fit: ...
+
+@final
+class Policy:
+    @staticmethod
+    def load(
+        path: str | PathLike[str],
+        *,
+        limits: PolicyLimits | Mapping[str, int | None] | None = None,
+        configuration: str | bytes | None = None,
+        name: str | None = None,
+        on_failure: OnFailure | None = None,
+        keep_instances: bool = False,
+        cache: str | PathLike[str] | None = None,
+    ) -> Policy: ...
+    def filter(
+        self,
+        hosts: Sequence[PolicyHost | Mapping[str, Any]] | JsonText,
+        requests: _Requests | None = None,
+        facts: Mapping[str, Any] | JsonText | None = None,
+    ) -> list[str | None]: ...
+    def score(
+        self,
+        hosts: Sequence[PolicyHost | Mapping[str, Any]] | JsonText,
+        requests: _Requests | None = None,
+        facts: Mapping[str, Any] | JsonText | None = None,
+    ) -> list[float]: ...
+    def prefer(
+        self,
+        devices: Sequence[DeviceInput | Mapping[str, Any]] | JsonText,
+        requests: _Requests | None = None,
+        facts: Mapping[str, Any] | JsonText | None = None,
+        host: str = "",
+    ) -> list[float]: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def scope(self) -> list[str]: ...
+    @property
+    def limits(self) -> PolicyLimits: ...
+    @property
+    def counters(self) -> PolicyCounters: ...
 
 @final
 class Pools:

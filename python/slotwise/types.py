@@ -439,3 +439,56 @@ class ErrorDict(_ErrorDictRequired, total=False):
     """An error, as ``SlotwiseError.to_dict`` gives it."""
 
     help: str
+
+
+class PolicyLimits(TypedDict, total=False):
+    """What one call of a policy may use; what is left out is the default."""
+
+    time_ms: int
+    """How many milliseconds it may run."""
+    fuel: Union[int, None]
+    """How many units of work, about one per instruction; None does not count them."""
+    memory: int
+    """How many bytes of memory an instance may have."""
+    table: int
+    """How many table entries an instance may have."""
+    stack: int
+    """How many bytes of stack it may use, at most 1 MiB."""
+    result: int
+    """About how many bytes it may hand back."""
+    instances: int
+    """How many instances may live at once; who asks for one more waits."""
+
+
+class DropAfter(TypedDict):
+    """A policy is not asked any more after so many failures."""
+
+    drop_after: int
+
+
+OnFailure = Union[Literal["closed"], Literal["open"], DropAfter]
+"""What a call gives when the policy fails."""
+
+
+class PolicyCounters(TypedDict):
+    """How often a policy was asked and failed since it was loaded."""
+
+    calls: int
+    failed: int
+    failures: dict[str, int]
+    """By kind: ``out_of_time``, ``out_of_fuel``, ``out_of_memory``, ``table_too_large``, ``stack_overflow``,
+    ``result_too_large``, ``wrong_answer``, ``refused``, ``trap``."""
+    dropped: bool
+    log_lines: int
+    log_lines_lost: int
+
+
+class _PolicyHostName(TypedDict):
+    name: str
+
+
+class PolicyHost(_PolicyHostName, total=False):
+    """A host that a policy is asked about."""
+
+    attributes: Mapping[str, Any]
+    pools: Sequence[Mapping[str, Any]]

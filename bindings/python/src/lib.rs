@@ -12,6 +12,7 @@ mod errors;
 mod fit;
 mod hosts;
 mod nova;
+mod policy;
 mod pools;
 mod request;
 mod specs;
@@ -37,6 +38,8 @@ mod _native {
         Inventory, nova_fit, nova_kept, nova_matching, nova_pool_keys, nova_pools, nova_supports,
         nova_transition,
     };
+    #[pymodule_export]
+    use crate::policy::Policy;
     #[pymodule_export]
     use crate::pools::Pools;
     #[pymodule_export]

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use slotwise::policy::{self, DeviceTable, HostTable, Policy as _, QueryDocument, Scope};
+use slotwise::policy::{self, DeviceTable, HostTable, QueryDocument};
 use slotwise::{ErrorKind, ExtraInfo};
-use slotwise_sandbox::{Error, Inspection, Limits, LogLine, Policy, PolicyOptions};
+use slotwise_sandbox::{Error, Inspection, Limits, LogLine, Policy, PolicyOptions, scope_names};
 
 use crate::answer::Answer;
 use crate::args::{PolicyCommand, PolicyFile, PolicyInspect, PolicyQuery, PolicyRun};
@@ -112,30 +112,15 @@ fn inspect(args: &PolicyInspect) -> Result<Answer> {
             "compiled_bytes": found.compiled_bytes,
             "initial_memory": found.initial_memory,
             "initial_table": found.initial_table,
-            "scope": loaded.as_ref().ok().map(|policy| scope_words(policy.scope())),
+            "scope": loaded.as_ref().ok().map(|policy| scope_names(policy.scope())),
         });
         return Answer::json(exit, &document);
     }
     let verdict = match &loaded {
-        Ok(policy) => format!("{GREEN}accepted{GREEN:#}: {}\n", scope_words(policy.scope()).join(", ")),
+        Ok(policy) => format!("{GREEN}accepted{GREEN:#}: {}\n", scope_names(policy.scope()).join(", ")),
         Err(error) => format!("{RED}refused{RED:#}: {}\n", plain(&error.to_string())),
     };
     Answer::text(exit, verdict + "\n" + &parts_table(&found) + "\n" + &limits_table(&found, &limits))
-}
-
-/// What the policy answers and reads.
-fn scope_words(scope: Scope) -> Vec<&'static str> {
-    [
-        (scope.filter, "filter"),
-        (scope.score, "score"),
-        (scope.prefer, "prefer"),
-        (scope.names, "reads names"),
-        (scope.attributes, "reads attributes"),
-        (scope.pools, "reads pools"),
-    ]
-    .into_iter()
-    .filter_map(|(named, word)| named.then_some(word))
-    .collect()
 }
 
 fn parts_table(found: &Inspection) -> String {

@@ -29,6 +29,6 @@ pub use error::{Error, Result};
 pub use limits::{Limits, MAX_INSTANCES, MAX_STACK};
 pub use policy::{
     Counters, FailureKind, Inspection, LOG_INTERFACE, LogLevel, LogLine, LogSink, OnFailure,
-    POLICY_INTERFACE, Policy, PolicyOptions, inspect,
+    POLICY_INTERFACE, Policy, PolicyOptions, inspect, scope_names,
 };
 pub use runtime::MAX_COMPONENT_BYTES;

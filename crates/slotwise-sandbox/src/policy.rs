@@ -1,5 +1,6 @@
 //! The host of policies: what `crates/slotwise-policy/wit/policy.wit` describes, behind the engine's own trait.
 
+mod document;
 mod failures;
 mod guest;
 mod inspect;
@@ -19,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::runtime::{Allocation, Runtime, read, reason};
 
+pub use document::scope_names;
 pub use failures::{Counters, FailureKind, OnFailure};
 pub use inspect::{Inspection, inspect};
 pub use log::{LogLevel, LogLine, LogSink};
@@ -288,21 +290,27 @@ impl Inner {
 
     /// Runs one call in an instance of its own, or in one that was kept; an instance that failed is thrown away.
     fn call<T>(&self, call: impl FnOnce(&mut Live, Scope) -> wasmtime::Result<T>) -> Result<T> {
-        let _slot = self.slots.take();
-        let kept = self.idle.as_ref().and_then(|idle| lock(idle).pop());
-        let mut live = match kept {
-            Some(live) => live,
-            None => self.start()?.0,
+        let (answer, mut lines) = {
+            let _slot = self.slots.take();
+            let kept = self.idle.as_ref().and_then(|idle| lock(idle).pop());
+            let mut live = match kept {
+                Some(live) => live,
+                None => self.start()?.0,
+            };
+            let running = self.runtime.begin(&mut live.store)?;
+            let answer = call(&mut live, self.scope);
+            drop(running);
+            let lines = std::mem::take(&mut live.store.data_mut().lines);
+            if answer.is_ok()
+                && let Some(idle) = &self.idle
+            {
+                lock(idle).push(live);
+            }
+            (answer, lines)
         };
-        let running = self.runtime.begin(&mut live.store)?;
-        let answer = call(&mut live, self.scope);
-        drop(running);
-        self.log.take(&self.name, &mut live.store.data_mut().lines);
-        let answer = answer.map_err(|error| Error::stopped(error, &self.runtime.limits))?;
-        if let Some(idle) = &self.idle {
-            lock(idle).push(live);
-        }
-        Ok(answer)
+        // Whoever takes the lines may ask the policy again: the slot is free by now.
+        self.log.take(&self.name, &mut lines);
+        answer.map_err(|error| Error::stopped(error, &self.runtime.limits))
     }
 }
 

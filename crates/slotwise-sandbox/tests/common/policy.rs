@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{LazyLock, Mutex};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use slotwise::policy::{HostTable, Query, SetId};
 use slotwise::{ExtraInfo, Request, Workload};
@@ -24,7 +24,7 @@ fn parts() -> [(&'static str, String); 6] {
         text
     };
     [
-        ("(memory", "(memory (export \"memory\") 2)".to_owned()),
+        ("(memory (", "(memory (export \"memory\") 2)".to_owned()),
         (
             "\"cabi_realloc\"",
             "(global $next (mut i32) (i32.const 8192))
@@ -36,7 +36,7 @@ fn parts() -> [(&'static str, String); 6] {
                 .to_owned(),
         ),
         ("#configure\"", answer("configure", "i32 i32", 16)),
-        ("api@0.1.0#filter\")", answer("filter", "i32", 32)),
+        ("\"slotwise:policy/api@0.1.0#filter\"", answer("filter", "i32", 32)),
         ("#score\"", answer("score", "i32", 64)),
         ("#prefer\"", answer("prefer", "i32", 64)),
     ]
@@ -54,7 +54,7 @@ const ANSWERS: &str = r#"
 /// The component of a fixture in `tests/hostile`.
 pub(crate) fn hostile(name: &str) -> Vec<u8> {
     static BUILT: LazyLock<Mutex<BTreeMap<String, Vec<u8>>>> = LazyLock::new(Mutex::default);
-    let mut built = BUILT.lock().expect("no test fails while it builds a guest");
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
     built.entry(name.to_owned()).or_insert_with(|| build(name)).clone()
 }
 

@@ -1,0 +1,142 @@
+//! Options and counters as documents, for the doors where Rust types do not reach.
+
+use std::time::Duration;
+
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
+use slotwise::policy::Scope;
+
+use super::{Counters, OnFailure, PolicyOptions};
+use crate::limits::Limits;
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct OptionsDocument {
+    name: Option<String>,
+    limits: LimitsDocument,
+    on_failure: OnFailureDocument,
+    keep_instances: bool,
+    cache: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct LimitsDocument {
+    time_ms: Option<u64>,
+    fuel: Option<u64>,
+    memory: Option<usize>,
+    table: Option<usize>,
+    stack: Option<usize>,
+    result: Option<usize>,
+    instances: Option<u32>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum OnFailureDocument {
+    #[default]
+    Closed,
+    Open,
+    DropAfter(u64),
+}
+
+impl PolicyOptions {
+    /// Reads options from a JSON document, of which everything may be left out: `{"name", "limits": {"time_ms", "fuel",
+    /// "memory", "table", "stack", "result", "instances"}, "on_failure": "closed" | "open" | {"drop_after": N},
+    /// "keep_instances", "cache"}`.
+    ///
+    /// The policy's own configuration and the log are not in it.
+    ///
+    /// # Errors
+    ///
+    /// [`slotwise::ErrorKind::InvalidJson`] with the place.
+    pub fn from_json(text: &str) -> slotwise::Result<Self> {
+        let document: OptionsDocument = slotwise::json::parse(text, "options")?;
+        let (limits, defaults) = (document.limits, Limits::for_policies());
+        Ok(PolicyOptions {
+            name: document.name,
+            limits: Limits {
+                time: limits.time_ms.map_or(defaults.time, Duration::from_millis),
+                fuel: limits.fuel,
+                memory: limits.memory.unwrap_or(defaults.memory),
+                table: limits.table.unwrap_or(defaults.table),
+                stack: limits.stack.unwrap_or(defaults.stack),
+                result: limits.result.unwrap_or(defaults.result),
+                instances: limits.instances.unwrap_or(defaults.instances),
+            },
+            on_failure: match document.on_failure {
+                OnFailureDocument::Closed => OnFailure::Closed,
+                OnFailureDocument::Open => OnFailure::Open,
+                OnFailureDocument::DropAfter(count) => OnFailure::DropAfter(count),
+            },
+            keep_instances: document.keep_instances,
+            cache: document.cache.map(Into::into),
+            ..PolicyOptions::default()
+        })
+    }
+}
+
+impl Serialize for Limits {
+    /// Writes the document that options are read from.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("time_ms", &self.time.as_millis())?;
+        map.serialize_entry("fuel", &self.fuel)?;
+        map.serialize_entry("memory", &self.memory)?;
+        map.serialize_entry("table", &self.table)?;
+        map.serialize_entry("stack", &self.stack)?;
+        map.serialize_entry("result", &self.result)?;
+        map.serialize_entry("instances", &self.instances)?;
+        map.end()
+    }
+}
+
+impl Serialize for Counters {
+    /// Writes `{"calls", "failed", "failures": {KIND: N}, "dropped", "log_lines", "log_lines_lost"}`.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let failures: std::collections::BTreeMap<_, _> =
+            self.failures.iter().map(|(kind, count)| (kind.name(), count)).collect();
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("calls", &self.calls)?;
+        map.serialize_entry("failed", &self.failed())?;
+        map.serialize_entry("failures", &failures)?;
+        map.serialize_entry("dropped", &self.dropped)?;
+        map.serialize_entry("log_lines", &self.log_lines)?;
+        map.serialize_entry("log_lines_lost", &self.log_lines_lost)?;
+        map.end()
+    }
+}
+
+/// The words for what a policy answers and reads, as `policy.wit` writes them.
+#[must_use]
+pub fn scope_names(scope: Scope) -> Vec<&'static str> {
+    [
+        (scope.filter, "filter"),
+        (scope.score, "score"),
+        (scope.prefer, "prefer"),
+        (scope.names, "names"),
+        (scope.attributes, "attributes"),
+        (scope.pools, "pools"),
+    ]
+    .into_iter()
+    .filter_map(|(named, word)| named.then_some(word))
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_read_and_what_is_left_out_is_the_default() {
+        let text =
+            r#"{"limits": {"time_ms": 50, "fuel": 7}, "on_failure": {"drop_after": 3}, "cache": "/c"}"#;
+        let options = PolicyOptions::from_json(text).expect("options");
+        assert_eq!(options.limits.time, Duration::from_millis(50));
+        assert_eq!((options.limits.fuel, options.limits.memory), (Some(7), 64 << 20));
+        assert_eq!(options.on_failure, OnFailure::DropAfter(3));
+        assert_eq!(PolicyOptions::from_json("{}").expect("options").on_failure, OnFailure::Closed);
+        let error = PolicyOptions::from_json(r#"{"limits": {"times": 1}}"#).expect_err("an unknown limit");
+        assert!(error.to_string().contains("times"), "{error}");
+    }
+}
