@@ -15,6 +15,7 @@ mod sh;
 mod test;
 mod toolchain;
 mod tree;
+mod vm;
 mod wasm;
 
 use std::process::ExitCode;
@@ -96,6 +97,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[PAGE]",
         about: "run the code blocks of the documentation; PAGE selects pages whose name contains it",
         run: docs::run,
+    },
+    Command {
+        name: "vm",
+        arguments: "",
+        about: "discovery on a real kernel with SR-IOV, NUMA and hot-plug, in a machine that QEMU makes up",
+        run: vm::run,
     },
     Command {
         name: "install-c",

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::counts::{Counts, Reader};
-use crate::{bench, conformance, docs, examples, nova, policies, python, sh, toolchain, tree, wasm};
+use crate::{bench, conformance, docs, examples, nova, policies, python, sh, toolchain, tree, vm, wasm};
 
 /// One stage: its name, what it shows, and the function that does it.
 struct Stage {
@@ -81,6 +81,11 @@ const STAGES: &[Stage] = &[
         name: "nova",
         about: "the plug-ins inside OpenStack Nova 34, and strategy nova beside it",
         run: beside_nova,
+    },
+    Stage {
+        name: "vm",
+        about: "discovery on a real kernel, as lspci and plain reads tell it",
+        run: real_kernel,
     },
     Stage { name: "benches", about: "every bench runs once", run: benches },
     Stage {
@@ -229,6 +234,10 @@ fn four_doors() -> Result<Outcome> {
 
 fn beside_nova() -> Result<Outcome> {
     Ok(nova::check()?.map_or_else(Outcome::Skipped, Outcome::Ran))
+}
+
+fn real_kernel() -> Result<Outcome> {
+    Ok(vm::check()?.map_or_else(Outcome::Skipped, Outcome::Ran))
 }
 
 fn benches() -> Result<Outcome> {

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use slotwise::{NumaPolicy, PciAddress, Strategy};
+use slotwise_sysfs::Attributes;
 
-use crate::exit;
+use crate::{discover_tree, exit};
 
 /// Decide which PCI device goes to which workload.
 ///
@@ -221,6 +222,12 @@ pub(crate) struct Discover {
     #[arg(long)]
     pub(crate) strict: bool,
 
+    /// Read these attributes and no others; "default" and "all" stand for some and all of them.
+    ///
+    /// docs/discovery.md has their names and sources.
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = attributes)]
+    pub(crate) attributes: Vec<Attributes>,
+
     /// Merge the operator's facts of this TOML, JSON or CSV file into the devices, by address, serial or netdev.
     #[arg(long, value_name = "FILE")]
     pub(crate) facts: Vec<PathBuf>,
@@ -246,7 +253,31 @@ pub(crate) struct Discover {
     pub(crate) watch: bool,
 }
 
+/// The set of attributes of that name.
+fn attributes(name: &str) -> Result<Attributes, String> {
+    let set = match name {
+        "all" => Some(Attributes::ALL),
+        "default" => Some(Attributes::default()),
+        name => Attributes::named(name),
+    };
+    set.ok_or_else(|| {
+        let names: Vec<_> = Attributes::ALL.iter().map(|row| row.name).collect();
+        format!("the attributes are default, all, {}", names.join(", "))
+    })
+}
+
 impl Discover {
+    /// What to read of each function.
+    pub(crate) fn attributes(&self) -> Attributes {
+        let named = self.attributes.iter().copied().reduce(Attributes::union);
+        let named = named.unwrap_or_default();
+        match self.format() {
+            Format::Nova => named | Attributes::default(),
+            Format::Tree => named | discover_tree::ATTRIBUTES,
+            Format::Table | Format::Json => named,
+        }
+    }
+
     /// What to print, by whichever option says so.
     pub(crate) fn format(&self) -> Format {
         match self.format {
@@ -444,6 +475,9 @@ Example: keep the devices of this machine, to try rules on them elsewhere
 
 Example: with the rack and the switch ports that the operator knows
   slotwise discover --json --facts racks.toml --facts ports.csv
+
+Example: what the default leaves out, because it changes or takes time to read
+  slotwise discover --attributes default,link_state,rdma_devices
 
 Example: follow VFs as they come and go
   slotwise discover --watch --json";

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use slotwise::{Device, DeviceType, Error, ErrorKind};
-use slotwise_sysfs::{Discovery, Facts, FactsFormat, FunctionChange, PciNames};
+use slotwise_sysfs::{Attributes, Discovery, Facts, FactsFormat, FunctionChange, PciNames};
 
 use crate::answer::Answer;
 use crate::args::{Discover, Format};
@@ -20,12 +20,9 @@ pub(crate) fn run(args: &Discover) -> Result<Answer> {
     let config = args.config.as_deref().map(input::config).transpose()?;
     let extras = Extras::read(args)?;
     let format = args.format();
-    let mut sysfs = machine::sysfs(&args.sysfs);
+    let sysfs = machine::sysfs(&args.sysfs).attributes(args.attributes());
     if args.watch {
         return watch(&sysfs, &extras, format);
-    }
-    if format == Format::Tree {
-        sysfs = sysfs.attributes(discover_tree::ATTRIBUTES);
     }
     let found = sysfs.discover().map_err(Error::from)?;
     machine::warn(&found.warnings.iter().map(ToString::to_string).collect::<Vec<_>>());
@@ -46,7 +43,10 @@ pub(crate) fn run(args: &Discover) -> Result<Answer> {
         .map(|device| {
             let rule =
                 specs.as_ref().and_then(|specs| specs.matching(device)).map(|(rule, _)| rule.to_string());
-            row(device).into_iter().chain([rule, name(device), extras.facts_of(device)]).collect()
+            row(device)
+                .into_iter()
+                .chain([rule, extras.attributes_of(device), name(device), extras.facts_of(device)])
+                .collect()
         })
         .collect();
     let columns = [
@@ -60,6 +60,7 @@ pub(crate) fn run(args: &Discover) -> Result<Answer> {
         ("DRIVER", Layout::Flow),
         ("NETDEVS", Layout::Flow),
         ("RULE", Layout::Number),
+        ("ATTRIBUTES", Layout::Flow),
         ("NAME", Layout::Flow),
         ("FACTS", Layout::Flow),
     ];
@@ -81,13 +82,17 @@ fn watch(sysfs: &slotwise_sysfs::Sysfs, extras: &Extras, format: Format) -> Resu
         ));
     }
     let mut watch = sysfs.watch().map_err(Error::from)?;
-    machine::warn(&watch.discovery().warnings.iter().map(ToString::to_string).collect::<Vec<_>>());
-    // Where the kernel sends events, looking at the bus as well is a precaution.
-    let interval = Duration::from_secs(if watch.has_events() { 10 } else { 1 });
+    let mut warnings = Vec::new();
+    // Where the kernel sends no events, the entries of the bus are compared this often.
+    let interval = Duration::from_secs(if watch.has_events() { 3600 } else { 1 });
     let mut changes: Vec<FunctionChange> =
         watch.discovery().functions.iter().map(|f| FunctionChange::Added(Box::new(f.clone()))).collect();
     let mut overflows = 0;
     loop {
+        let now = &watch.discovery().warnings;
+        let new: Vec<_> = now.iter().filter(|warning| !warnings.contains(*warning)).collect();
+        machine::warn(&new.iter().map(ToString::to_string).collect::<Vec<_>>());
+        warnings.clone_from(now);
         let mut out = String::new();
         for change in &changes {
             out += &shown(change, extras, format)?;
@@ -131,7 +136,8 @@ fn shown(change: &FunctionChange, extras: &Extras, format: Format) -> Result<Str
         return Ok(format!("{document}\n"));
     }
     let Some(device) = device else { return Ok(format!("{sign} {address}\n")) };
-    let words = row(device).into_iter().chain([name(device), extras.facts_of(device)]).flatten();
+    let more = [extras.attributes_of(device), name(device), extras.facts_of(device)];
+    let words = row(device).into_iter().chain(more).flatten();
     Ok(format!("{sign} {}\n", words.map(|word| plain(&word).into_owned()).collect::<Vec<_>>().join("  ")))
 }
 
@@ -142,6 +148,8 @@ struct Extras {
     facts: Vec<(Source, Facts)>,
     /// The names of all facts.
     keys: BTreeSet<String>,
+    /// The attributes that are not read by default, and which no other column shows.
+    attributes: Attributes,
 }
 
 impl Extras {
@@ -157,7 +165,8 @@ impl Extras {
                 }
             },
         };
-        let mut extras = Extras { names, facts: Vec::new(), keys: BTreeSet::new() };
+        let attributes = args.attributes() - Attributes::default();
+        let mut extras = Extras { names, facts: Vec::new(), keys: BTreeSet::new(), attributes };
         for path in &args.facts {
             let format = FactsFormat::of(path).ok_or_else(|| {
                 let message = format!("{} is named neither .toml nor .json nor .csv", path.display());
@@ -189,6 +198,13 @@ impl Extras {
             devices.iter_mut().try_for_each(|device| names.annotate(device))?;
         }
         Ok(())
+    }
+
+    /// The attributes of one device that were asked for by name, for people.
+    fn attributes_of(&self, device: &Device) -> Option<String> {
+        let is_shown =
+            |key: &str| Attributes::named(key).is_some_and(|named| self.attributes.contains(named));
+        pairs(device.extra_info.iter().filter(|(key, _)| is_shown(key)))
     }
 
     /// The facts of one device, for people.

@@ -77,8 +77,12 @@ attributes! {
         "The name of the only driver that may be bound to the function.",
     IOMMU_GROUP "iommu_group" "iommu_group" true
         "The number of the IOMMU group, whose members can only be handed out together.",
+    IOMMU_GROUP_MEMBERS "iommu_group_members" "iommu_group" false
+        "The addresses of the other functions in the IOMMU group, as a JSON array; not of groups of over 256.",
     LINK_STATE "link_state" "net/*/operstate" false
         "The operational state (RFC 2863) of the first netdev, such as `up` or `down`.",
+    LINK_TYPE "link_type" "net/*/type" false
+        "The kind of link of the first netdev: `ether`, `infiniband`, or another number of the kernel's `if_arp.h`.",
     LOCAL_CPULIST "local_cpulist" "local_cpulist" false "The CPUs that are near the function, such as `0-3,8-11`.",
     MAC_ADDRESS "mac_address" "net/*/address" true
         "The MAC address of the first netdev; not of a VF, whose owners set it as they like.",
@@ -91,6 +95,8 @@ attributes! {
         "The addresses of the bridges between host bridge and function, root port first, as a JSON array.",
     PCIE_ROOT "pcie_root" "/bus/pci/devices/*" true
         "The host bridge, such as `pci0000:00` (the standard device attribute `pcieRoot` of Kubernetes).",
+    PKEY "pkey" "infiniband/*/ports/1/pkeys/0" false
+        "The first partition key of the first RDMA device, as four hexadecimal digits.",
     RDMA_DEVICES "rdma_devices" "infiniband/*" false "The names of the RDMA devices, as a sorted JSON array.",
     REPRESENTOR "representor" "net/*/phys_port_name" false
         "The network interface on the PF that stands for the VF in switchdev mode.",
@@ -104,6 +110,8 @@ attributes! {
         "The vendor id of the subsystem as four hexadecimal digits.",
     VDPA_DEVICES "vdpa_devices" "/bus/vdpa/devices/*" false
         "The names of the vDPA devices below the function, as a sorted JSON array.",
+    VDPA_DRIVER "vdpa_driver" "/bus/vdpa/devices/*/driver" false
+        "The driver of the first vDPA device: `vhost_vdpa` or `virtio_vdpa`.",
     VF_INDEX "vf_index" "virtfn*" true "The number of a VF on its PF: the N of the PF's link `virtfnN`.",
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::CStr;
+use std::fmt;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::str::FromStr;
@@ -24,6 +25,12 @@ const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOCTTY
 pub(crate) struct Buffers {
     file: Vec<u8>,
     entries: Vec<MaybeUninit<u8>>,
+}
+
+impl fmt::Debug for Buffers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Buffers")
+    }
 }
 
 impl Buffers {

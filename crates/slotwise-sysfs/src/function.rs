@@ -44,8 +44,12 @@ pub struct Function {
     pub driver_override: Option<String>,
     /// Its IOMMU group; [`crate::Discovery::iommu_groups`] has the members.
     pub iommu_group: Option<u32>,
+    /// The other functions in its IOMMU group, ordered; none of a group of over 256.
+    pub iommu_group_members: Vec<PciAddress>,
     /// The operational state of its first netdev.
     pub link_state: Option<String>,
+    /// The kind of link of its first netdev: `ether`, `infiniband`, or another number of the kernel's `if_arp.h`.
+    pub link_type: Option<String>,
     /// The CPUs near it, in the kernel's list form.
     pub local_cpulist: Option<String>,
     /// The MAC address of its first netdev; never of a VF.
@@ -62,6 +66,8 @@ pub struct Function {
     pub pci_path: Vec<PciAddress>,
     /// Its host bridge, such as `pci0000:00`.
     pub pcie_root: Option<String>,
+    /// The first partition key of its first RDMA device.
+    pub pkey: Option<u16>,
     /// Its RDMA devices, sorted.
     pub rdma_devices: Vec<String>,
     /// The netdev on its PF that represents it in switchdev mode.
@@ -80,6 +86,8 @@ pub struct Function {
     pub subsystem_vendor: Option<u16>,
     /// Its vDPA devices, sorted.
     pub vdpa_devices: Vec<String>,
+    /// The driver of its first vDPA device: `vhost_vdpa` or `virtio_vdpa`.
+    pub vdpa_driver: Option<String>,
     /// Its number on its PF.
     pub vf_index: Option<u32>,
 }
@@ -103,7 +111,9 @@ impl Function {
             driver: None,
             driver_override: None,
             iommu_group: None,
+            iommu_group_members: Vec::new(),
             link_state: None,
+            link_type: None,
             local_cpulist: None,
             mac_address: None,
             max_link_speed: None,
@@ -112,6 +122,7 @@ impl Function {
             parent_ifname: None,
             pci_path: Vec::new(),
             pcie_root: None,
+            pkey: None,
             rdma_devices: Vec::new(),
             representor: None,
             revision: None,
@@ -121,6 +132,7 @@ impl Function {
             subsystem_device: None,
             subsystem_vendor: None,
             vdpa_devices: Vec::new(),
+            vdpa_driver: None,
             vf_index: None,
         }
     }
@@ -141,7 +153,7 @@ impl Function {
         let list = |names: &[String]| (!names.is_empty()).then(|| Value::from(names).to_string());
         let decimal = |number: Option<u32>| number.map(|n| n.to_string());
         let hex = |id: Option<u16>| id.map(|id| format!("{id:04x}"));
-        let path: Vec<String> = self.pci_path.iter().map(ToString::to_string).collect();
+        let addresses = |of: &[PciAddress]| list(&of.iter().map(ToString::to_string).collect::<Vec<_>>());
 
         put("acpi_index", decimal(self.acpi_index));
         put("auxiliary_devices", list(&self.auxiliary_devices));
@@ -151,15 +163,18 @@ impl Function {
         put("driver", self.driver.clone());
         put("driver_override", self.driver_override.clone());
         put("iommu_group", decimal(self.iommu_group));
+        put("iommu_group_members", addresses(&self.iommu_group_members));
         put("link_state", self.link_state.clone());
+        put("link_type", self.link_type.clone());
         put("local_cpulist", self.local_cpulist.clone());
         put("mac_address", self.mac_address.clone());
         put("max_link_speed", self.max_link_speed.clone());
         put("max_link_width", decimal(self.max_link_width));
         put("netdevs", list(&self.netdevs));
         put("parent_ifname", self.parent_ifname.clone());
-        put("pci_path", list(&path));
+        put("pci_path", addresses(&self.pci_path));
         put("pcie_root", self.pcie_root.clone());
+        put("pkey", hex(self.pkey));
         put("rdma_devices", list(&self.rdma_devices));
         put("representor", self.representor.clone());
         put("revision", self.revision.map(|revision| format!("{revision:02x}")));
@@ -169,6 +184,7 @@ impl Function {
         put("subsystem_device", hex(self.subsystem_device));
         put("subsystem_vendor", hex(self.subsystem_vendor));
         put("vdpa_devices", list(&self.vdpa_devices));
+        put("vdpa_driver", self.vdpa_driver.clone());
         put("vf_index", decimal(self.vf_index));
         info
     }

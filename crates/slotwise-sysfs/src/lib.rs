@@ -22,13 +22,17 @@
 //! gone, which is no error and gives no warning.
 
 mod attributes;
+mod children;
+mod events;
 mod facts;
 mod files;
 mod function;
+mod machine;
 mod names;
 mod nova;
 mod numa;
-mod scan;
+mod parse;
+mod reader;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod vpd;
@@ -39,6 +43,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use slotwise::{Device, NumaTopology, PciAddress};
+
+use crate::machine::Machine;
 
 pub use attributes::{Attribute, Attributes};
 pub use facts::{Facts, FactsFormat};
@@ -90,7 +96,38 @@ impl Sysfs {
     /// [`DiscoverError::Root`] when the root is no sysfs, cannot be read, or lists more functions than the engine
     /// takes ([`slotwise::limits::MAX_DEVICES`]); [`DiscoverError::Strict`] in place of warnings.
     pub fn discover(&self) -> Result<Discovery, DiscoverError> {
-        let discovery = scan::discover(&self.root, self.attributes).map_err(DiscoverError::Root)?;
+        let mut machine = Machine::new(&self.root, self.attributes);
+        machine.read_all().map_err(DiscoverError::Root)?;
+        self.checked(machine.discovery())
+    }
+
+    /// Reads one function (and of a VF the PF, too), without looking at the others; `None` when it is not there.
+    ///
+    /// What follows from other functions, such as the members of its IOMMU group, is left out.
+    ///
+    /// ```no_run
+    /// # use slotwise_sysfs::Sysfs;
+    /// if let Some(function) = Sysfs::default().function("0000:3b:00.2".parse()?)? {
+    ///     println!("{:04x}:{:04x}", function.vendor_id, function.product_id);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Sysfs::discover`].
+    pub fn function(&self, address: PciAddress) -> Result<Option<Function>, DiscoverError> {
+        let mut machine = Machine::new(&self.root, self.attributes - Attributes::IOMMU_GROUP_MEMBERS);
+        machine.read_alone(address).map_err(DiscoverError::Root)?;
+        let found = Discovery {
+            functions: machine.function(address).into_iter().collect(),
+            warnings: machine.warnings(),
+        };
+        Ok(self.checked(found)?.functions.pop())
+    }
+
+    /// The discovery, or its warnings as an error where they are to be one.
+    fn checked(&self, discovery: Discovery) -> Result<Discovery, DiscoverError> {
         if self.strict && !discovery.warnings.is_empty() {
             return Err(DiscoverError::Strict(discovery.warnings));
         }

@@ -129,12 +129,15 @@ fn full_machine() -> Tree {
         .file("max_link_speed", "16.0 GT/s PCIe\n")
         .file("max_link_width", "16\n")
         .file("driver_override", "vfio-pci\n")
-        .file("infiniband/mlx5_0/node_type", "1: CA\n");
+        .file("infiniband/mlx5_0/node_type", "1: CA\n")
+        .file("infiniband/mlx5_0/ports/1/pkeys/0", "0xffff\n")
+        .iommu_group(1);
     tree.add(&rich);
     let pf_dir = tree.device_dir(PF);
     tree.write(&format!("{pf_dir}/net/ens1f0/phys_port_name"), "p0\n");
     tree.write(&format!("{pf_dir}/net/ens1f0r2/phys_port_name"), "pf0vf2\n");
     tree.add_child(VF0, "vdpa", "vdpa0");
+    tree.link(&format!("{}/vdpa0/driver", tree.device_dir(VF0)), "../../../bus/vdpa/drivers/vhost_vdpa");
     tree.add_child(PF, "auxiliary", "mlx5_core.sf.4");
     tree
 }
@@ -152,8 +155,10 @@ fn every_attribute_of_the_table_is_produced_under_its_name() {
         ("current_link_speed", "8.0 GT/s PCIe"),
         ("current_link_width", "8"),
         ("driver_override", "vfio-pci"),
+        ("iommu_group_members", "[\"0000:01:00.0\"]"),
         ("local_cpulist", "0-3"),
         ("max_link_width", "16"),
+        ("pkey", "ffff"),
         ("rdma_devices", "[\"mlx5_0\"]"),
         ("revision", "02"),
         ("subsystem_device", "0001"),
@@ -167,6 +172,8 @@ fn every_attribute_of_the_table_is_produced_under_its_name() {
         (Some("up"), &["mlx5_core.sf.4".into()][..])
     );
     assert_eq!(pf.extra_info().text("pci_path"), Some("[\"0000:00:01.0\"]"));
+    assert_eq!((pf.link_type.as_deref(), pf.iommu_group_members.len()), (Some("ether"), 1));
+    assert_eq!(function(&discovery, VF0).vdpa_driver.as_deref(), Some("vhost_vdpa"));
 }
 
 #[test]
