@@ -19,13 +19,13 @@ class Case(unittest.TestCase):
     def setUp(self) -> None:
         slotwise.nova.activate()
         self.addCleanup(slotwise.nova.deactivate)
-        self.addCleanup(plain.CONF.clear_override, "strategy", "slotwise")
+        self.addCleanup(plain.set_strategy, None)
         quiet = plain.quiet()
         quiet.__enter__()
         self.addCleanup(quiet.__exit__, None, None, None)
 
     def strategy(self, name: str) -> None:
-        plain.CONF.set_override("strategy", name, group="slotwise")
+        plain.set_strategy(name)
 
 
 def pool(**fields: Any) -> dict[str, Any]:

@@ -105,8 +105,8 @@ class Tracker:
         machine: list[dict[str, Any]] | None = None,
         providers: dict[str, str] | None = None,
     ) -> None:
-        self._machine = Machine()
-        self._machine.devices = machine or []
+        self.machine = Machine()
+        self.machine.devices = machine or []
         self._providers = providers
         CONF.set_override("device_spec", [json.dumps(rule) for rule in rules], group="pci")
         node = objects.ComputeNode(id=1, numa_topology=None)
@@ -123,8 +123,8 @@ class Tracker:
     @contextmanager
     def _as_this_machine(self) -> Iterator[None]:
         with (
-            mock.patch.object(utils, "is_physical_function", self._machine.is_physical_function),
-            mock.patch.object(utils, "get_function_by_ifname", self._machine.function_by_name),
+            mock.patch.object(utils, "is_physical_function", self.machine.is_physical_function),
+            mock.patch.object(utils, "get_function_by_ifname", self.machine.function_by_name),
         ):
             yield
 
@@ -183,6 +183,17 @@ class Tracker:
     def _instance(self, owner: str) -> Any:
         new = objects.Instance(uuid=owner, pci_devices=objects.PciDeviceList(objects=[]))
         return self._instances.setdefault(owner, new)
+
+
+def set_strategy(name: str | None) -> None:
+    """Sets ``[slotwise]strategy``; None for its default."""
+    from slotwise.nova.options import strategy
+
+    if name is None:
+        CONF.clear_override("strategy", group="slotwise")
+    else:
+        CONF.set_override("strategy", name, group="slotwise")
+    strategy.cache_clear()
 
 
 @contextmanager

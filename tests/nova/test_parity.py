@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import unittest
 from typing import Any
 
 import plain
+from nova import exception
+from nova.pci import whitelist
 
 import slotwise
 
@@ -100,6 +103,107 @@ class Parity(unittest.TestCase):
         document = case(request(request_id=None), {"group-0": ["rp"]})
         self.assertRaises(TypeError, self.nova, document)
         self.assertTrue(self.ours(document))
+
+    def test_p08_a_null_tag(self) -> None:
+        rules = [{"address": "0000:81:00.1", "rack": None}, {"vendor_id": "8086", "row": None}]
+        found = [device("0000:81:00.0", "type-PCI"), device("0000:81:00.1", "type-PCI", "0000:81:00.0")]
+        nova = plain.Tracker(rules, CELLS, found)
+        nova.sync(found)
+        self.assertEqual(len(nova.pools()), 1)
+        ours = slotwise.Tracker(rules)
+        ours.sync(found)
+        self.assertEqual(len(ours.pools), 2)
+
+
+class Configuration(unittest.TestCase):
+    """Rules and aliases: what Nova's own parsers say, and what the engine says."""
+
+    def nova_rules(self, *rules: dict[str, Any]) -> Any:
+        return whitelist.Whitelist([json.dumps(rule) for rule in rules])
+
+    def nova_accepts(self, *rules: dict[str, Any]) -> bool:
+        try:
+            self.nova_rules(*rules)
+        except exception.NovaException:
+            return False
+        return True
+
+    def refused(self, *rules: dict[str, Any]) -> str:
+        with self.assertRaises(slotwise.SlotwiseError) as caught:
+            slotwise.DeviceSpecs(list(rules))
+        return str(caught.exception)
+
+    def test_p20_domains(self) -> None:
+        rule = {"address": "10000:01:00.0"}
+        self.assertFalse(self.nova_accepts(rule))
+        wide = {"address": "10000:01:00.0", "vendor_id": "8086", "product_id": "1111"}
+        self.assertEqual(slotwise.DeviceSpecs([rule]).matching(wide), (0, {}))
+
+    def test_p21_devname(self) -> None:
+        rule = {"devname": "ens1"}
+        first = [{**device("0000:81:00.0", "type-PCI"), "netdevs": ["ens1"]}, device("0000:82:00.0", "type-PCI")]
+        then = [device("0000:81:00.0", "type-PCI"), {**device("0000:82:00.0", "type-PCI"), "netdevs": ["ens1"]}]
+        nova = plain.Tracker([rule], CELLS, first)
+        nova.sync(first)
+        nova.machine.devices = then
+        nova.sync(then)
+        self.assertEqual(list(nova.statuses()), ["0000:82:00.0"])
+        ours = slotwise.Tracker([rule])
+        ours.sync(first)
+        ours.sync(then)
+        self.assertEqual([one["address"] for one in ours.devices], ["0000:81:00.0"])
+
+    def test_p22_remote_managed_without_a_netdev(self) -> None:
+        rule = {"devname": "no-such-netdev", "remote_managed": "true"}
+        with self.assertRaises(exception.PciDeviceRemoteManagedNotPresent):
+            self.nova_rules(rule)
+        self.assertEqual(len(slotwise.DeviceSpecs([rule])), 1)
+
+    def test_p23_numbers(self) -> None:
+        row = {"vendor_id": "8086", "product_id": "1111"}
+        for count in (1.5, -1, 2**40):
+            self.assertEqual(len(plain.pci_stats([{**row, "count": count}]).pools), 1)
+            self.assertRaises(slotwise.SlotwiseError, slotwise.Pools, [{**row, "count": count}])
+
+    def test_p24_unknown_fields_of_an_address(self) -> None:
+        rule = {"address": {"bus": "81", "buzz": "1"}}
+        self.assertTrue(self.nova_accepts(rule))
+        self.assertIn("device_spec[0].address", self.refused(rule))
+
+    def test_p25_a_tag_with_the_name_of_a_field(self) -> None:
+        rule = {"vendor_id": "8086", "numa_node": "7"}
+        found = [device("0000:81:00.0", "type-PCI")]
+        nova = plain.Tracker([rule], CELLS, found)
+        nova.sync(found)
+        self.assertEqual(nova.tracker.stats.pools[0]["numa_node"], "7")
+        self.assertIn("numa_node", self.refused(rule))
+
+    def test_p26_patterns(self) -> None:
+        long = {"address": {"bus": "|".join(f"{n:02x}" for n in range(256)) * 2}}
+        large = {"address": {"bus": "(?:8{100}){100}"}}
+        for rule in (long, large):
+            self.assertTrue(self.nova_accepts(rule))
+            self.assertIn("device_spec[0].address.bus", self.refused(rule))
+        where = {"address": "0000:81:00.0", "vendor_id": "8086", "product_id": "1111"}
+        for pattern in ("8(?=1)", "(?<!9)81", "(?P<a>8)(?!(?P=a))", "8", "(?i)8"):
+            rule = {"address": {"bus": pattern}}
+            nova = self.nova_rules(rule).device_assignable(where) is not None
+            self.assertEqual(slotwise.DeviceSpecs([rule]).matching(where) is not None, nova, pattern)
+            self.assertTrue(nova, pattern)
+
+    def test_p27_and_p28_aliases(self) -> None:
+        line = {"name": "a", "vendor_id": "15B3", "product_id": "101E", "capability_type": "pci"}
+        asked = {"aliases": [line], "flavor": "a:1", "numa_policy": None, "pci_in_placement": False}
+        ((_, _, theirs, _),) = plain.alias_requests(asked) or ()
+        self.assertEqual(theirs, [{"vendor_id": "15B3", "product_id": "101E", "capability_type": "pci"}])
+        (ours,) = slotwise.Aliases([line]).requests("a:1")
+        self.assertEqual(ours.alternatives, [{"vendor_id": "15b3", "product_id": "101e"}])
+        # With that key an alias never matches in Nova.
+        rows = [{"vendor_id": "15b3", "product_id": "101e", "count": 1}]
+        question = {"requests": [request(alternatives=theirs)], "numa_cells": None, "provider_mapping": None}
+        with plain.quiet():
+            self.assertFalse(plain.supports({"pools": rows, "numa_topology": CELLS, "workload": question}))
+        self.assertTrue(slotwise.Pools(rows).fit([ours]))
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def pool(**fields: Any) -> dict[str, Any]:
 
 class Case(unittest.TestCase):
     def setUp(self) -> None:
-        self.addCleanup(plain.CONF.clear_override, "strategy", "slotwise")
+        self.addCleanup(plain.set_strategy, None)
         self.filter = slotwise.nova.PciPassthroughFilter()
 
     def passing(self, hosts: list[Any], spec: Any) -> list[str]:
@@ -94,7 +94,7 @@ class Filter(Case):
 
     def test_candidates_are_narrowed_as_nova_does(self) -> None:
         """Random hosts with several candidates each: the same hosts, and of each the same candidates in order."""
-        plain.CONF.set_override("strategy", "nova", group="slotwise")
+        plain.set_strategy("nova")
         theirs = nova_filter.PciPassthroughFilter()
         hosts = narrowed = 0
         with plain.quiet():
@@ -123,7 +123,7 @@ class Filter(Case):
         second = request(request_id="36fd1e02-f86c-b449-abc8-fed66bfb856f")
         spec = request_spec([either, second])
         self.assertEqual(self.passing([host_state("h", rows)], spec), ["h"])
-        plain.CONF.set_override("strategy", "nova", group="slotwise")
+        plain.set_strategy("nova")
         self.assertEqual(self.passing([host_state("h", rows)], spec), [])
 
     def test_pools_are_converted_once_while_they_are_the_same(self) -> None:

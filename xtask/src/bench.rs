@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{c, python, sh, toolchain, wasm};
+use crate::{c, nova, python, sh, toolchain, wasm};
 
 /// `cargo xtask bench [FILTER]`
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
@@ -23,8 +23,11 @@ pub(crate) fn once() -> Result<Command> {
     Ok(benches)
 }
 
-/// `cargo xtask compare`
+/// `cargo xtask compare [nova]`
 pub(crate) fn compare(arguments: &[String]) -> Result<()> {
+    if arguments == ["nova"] {
+        return nova::compare();
+    }
     crate::no_arguments(arguments)?;
     toolchain::ensure()?;
     doors("release")?;

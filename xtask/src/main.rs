@@ -119,8 +119,8 @@ const COMMANDS: &[Command] = &[
     Command { name: "bench", arguments: "[FILTER]", about: "run the criterion benches", run: bench::run },
     Command {
         name: "compare",
-        arguments: "",
-        about: "print the side-by-side: snapshot formats, and what a call costs through each door",
+        arguments: "[nova]",
+        about: "print the side-by-side: snapshot formats, and what a call costs through each door; or Nova beside slotwise",
         run: bench::compare,
     },
     Command { name: "help", arguments: "", about: "this list", run: help },

@@ -59,6 +59,12 @@ fn differential(cases: u64) -> Result<()> {
     sh::run(run.arg(state))
 }
 
+/// `cargo xtask compare nova`: the same work in Nova and with slotwise, timed in one run.
+pub(crate) fn compare() -> Result<()> {
+    install("release")?.map_err(anyhow::Error::msg)?;
+    sh::run(&mut command(&["-W", "ignore", "tests/nova/compare.py"]))
+}
+
 /// Runs the tests beside Nova; the inner error says why that cannot be done here.
 pub(crate) fn check() -> Result<Result<Counts, String>> {
     if let Err(reason) = install("dev")? {

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import nova.conf  # type: ignore
 from oslo_config import cfg  # type: ignore
 
@@ -23,7 +25,8 @@ CONF.register_opts(
 )
 
 
+@functools.cache
 def strategy() -> str:
-    """How an answer is found: ``exact`` or ``nova``."""
+    """How an answer is found: ``exact`` or ``nova``; read once, because it is asked for each host."""
     name: str = CONF.slotwise.strategy
     return name

@@ -39,28 +39,36 @@ def cell_ids(cells: Sequence[Any] | None) -> list[int] | None:
 def workload(
     requests: Iterable[Any], mapping: Mapping[str, list[str]] | None, cells: Sequence[Any] | None, strategy: str
 ) -> Workload:
-    """What an instance asks of a host; the same question is read once only."""
-    documents = [request(asked) for asked in requests]
-    ids = cell_ids(cells)
+    """What an instance asks of a host; the same question is read once only.
+
+    Without a mapping nothing depends on the ids of the requests, nor ever on the order of the guest's cells.
+    """
+    named = bool(mapping)
+    ids = sorted({cell.id for cell in cells}) if cells else None
     key = (
         strategy,
-        tuple(ids or ()),
-        tuple((group, *providers) for group, providers in mapping.items()) if mapping else None,
+        tuple(ids) if ids else None,
+        tuple([(group, *providers) for group, providers in mapping.items()]) if mapping else None,
         tuple(
-            (
-                document["request_id"],
-                document["alias_name"],
-                document["count"],
-                document["numa_policy"],
-                tuple(tuple(sorted(one.items())) for one in document["alternatives"]),
-            )
-            for document in documents
+            [
+                (
+                    asked._obj_count,
+                    getattr(asked, "_obj_numa_policy", None),
+                    getattr(asked, "_obj_alias_name", None) is None,
+                    getattr(asked, "_obj_request_id", None) if named else None,
+                    tuple([tuple(one.items()) for one in asked._obj_spec]),
+                )
+                for asked in requests
+            ]
         ),
     )
     known = _kept.get(key)
     if known is not None:
         return known
+    documents = [request(asked) for asked in requests]
     for document in documents:
+        if not named:
+            document["request_id"] = None
         if strategy == "exact":
             document["alternatives"] = [_without_capability_type(one) for one in document["alternatives"]]
     made = Workload.from_dict(

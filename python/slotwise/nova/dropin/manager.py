@@ -96,11 +96,13 @@ def _apply(self: Any, present: set[str], changed: list[dict[str, Any]]) -> None:
     for device in changed:
         news.setdefault(device["address"], device)
     known = set()
-    for existed in list(self.pci_devs):
-        address = existed.address
+    kin_changed = False
+    for existed in list(self.pci_devs.objects):
+        address = existed._obj_address
         known.add(address)
         if address not in present:
             _remove(self, existed)
+            kin_changed = True
             continue
         # It is there (again): nothing is to be removed when it is freed (W22).
         self.to_be_removed_when_freed.pop(address, None)
@@ -112,7 +114,9 @@ def _apply(self: Any, present: set[str], changed: list[dict[str, Any]]) -> None:
             # An instance uses it: the change waits until the instance gives it back.
             self.stale[address] = device
         else:
+            kin = existed.dev_type, existed.parent_addr
             pci_device.take_over(existed, device)
+            kin_changed |= kin != (existed.dev_type, existed.parent_addr)
             self.stats.update_device(existed)
     added = []
     for address, device in news.items():
@@ -121,7 +125,8 @@ def _apply(self: Any, present: set[str], changed: list[dict[str, Any]]) -> None:
             made = objects.PciDevice.create(self._context, device)
             self.pci_devs.objects.append(made)
             added.append(made)
-    self._build_device_tree(self.pci_devs)
+    if kin_changed or added:
+        self._build_device_tree(self.pci_devs)
     for made in added:
         if pci_device.discover(made):
             self.stats.add_device(made)

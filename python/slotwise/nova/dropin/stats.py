@@ -8,8 +8,9 @@ it is in Nova. On a compute node the list is always there, because it holds the 
 
 from __future__ import annotations
 
+import functools
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -18,6 +19,7 @@ from nova.objects import fields  # type: ignore
 from nova.pci import stats as nova_stats  # type: ignore
 from nova.pci import whitelist
 
+import slotwise
 from slotwise import Pools, SlotwiseError, Workload
 from slotwise._native import nova_fit, nova_kept, nova_pool_keys, nova_pools, nova_supports
 from slotwise.nova import questions
@@ -30,6 +32,7 @@ MAX_KEPT = 10_000
 """The pools of so many hosts are kept in the engine's form; past that the oldest are forgotten."""
 
 _UNREAD = "_slotwise_unread"
+_SEEN = "_slotwise_seen"
 _kept: dict[str, Pools] = {}
 _lazy: dict[int, weakref.ref[Any]] = {}
 """Those whose ``pools`` nobody has asked for."""
@@ -38,6 +41,7 @@ Pool = dict[str, Any]
 
 
 def _init(self: Any, numa_topology: Any, stats: Any = None, dev_filter: Any = None) -> None:
+    _announce()
     self.numa_topology = numa_topology
     if dev_filter is not None:
         self.dev_filter = dev_filter
@@ -92,11 +96,20 @@ def before_restore() -> None:
 
 
 def _engine_pools(self: Any, asks_for_sockets: bool) -> Pools:
-    if asks_for_sockets or _UNREAD not in self.__dict__:
-        topology = questions.numa_topology(self.numa_topology) if asks_for_sockets else None
-        return nova_pools(self.pools, topology)
-    pools: Pools = self.__dict__[_UNREAD]
-    return pools
+    unread: Pools | None = self.__dict__.get(_UNREAD)
+    if asks_for_sockets:
+        return nova_pools(self.pools, questions.numa_topology(self.numa_topology))
+    if unread is not None:
+        return unread
+    rows = self.pools
+    if any("devices" in row for row in rows):
+        return nova_pools(rows)
+    # The NUMA fit asks about each permutation of cells, and has the pools in its hands meanwhile.
+    seen: tuple[list[Pool], Pools] | None = self.__dict__.get(_SEEN)
+    if seen is None or seen[0] != rows:
+        seen = ([dict(row) for row in rows], nova_pools(rows))
+        setattr(self, _SEEN, seen)
+    return seen[1]
 
 
 def _question(
@@ -180,19 +193,22 @@ def consume_requests(self: Any, pci_requests: Sequence[Any], numa_cells: Any = N
 def _exclude(self: Any, device: Any) -> None:
     """Takes the devices out of the pools that nobody can have while this one is held."""
     if device.dev_type == fields.PciDeviceType.SRIOV_PF:
-        _take_out(self, device.child_devices)
+        _take_out(self, device.address, device.child_devices)
     elif device.dev_type in (fields.PciDeviceType.SRIOV_VF, fields.PciDeviceType.VDPA):
-        _take_out(self, [device.parent_device] if device.parent_device else [])
+        _take_out(self, device.parent_addr, [device.parent_device] if device.parent_device else [])
 
 
-def _take_out(self: Any, devices: Iterable[Any]) -> None:
-    addresses = {device.address for device in devices}
-    if not addresses:
+def _take_out(self: Any, card: str, devices: Sequence[Any]) -> None:
+    if not devices:
         return
+    places = set(map(id, devices))
     left = []
     for pool in self.pools:
-        # Of a card's own pools only: they carry its address.
-        kept = [device for device in pool["devices"] if device.address not in addresses]
+        # The pools of a card carry its address.
+        if pool["address"] != card:
+            left.append(pool)
+            continue
+        kept = [device for device in pool["devices"] if id(device) not in places]
         gone = len(pool["devices"]) - len(kept)
         if gone:
             pool["devices"][:] = kept
@@ -340,6 +356,12 @@ def _gone(name: str) -> Any:
         raise NotImplementedError(f"PciDeviceStats.{name} does not exist while slotwise decides: ask support_requests")
 
     return gone
+
+
+@functools.cache
+def _announce() -> None:
+    """Tells an operator once in each process that it is not plain Nova that decides."""
+    LOG.info("slotwise %s decides about PCI devices, with strategy %s", slotwise.__version__, strategy())
 
 
 def replacements(nova_module: ModuleType) -> Iterator[tuple[Any, str, Any]]:
