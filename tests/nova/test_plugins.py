@@ -128,7 +128,7 @@ class Filter(Case):
 
     def test_pools_are_converted_once_while_they_are_the_same(self) -> None:
         spec = request_spec([request()])
-        with mock.patch.object(plugins, "Pools", wraps=plugins.Pools) as convert:
+        with mock.patch.object(plugins, "nova_pools", wraps=plugins.nova_pools) as convert:
             self.assertEqual(self.passing([host_state("h", [pool()])], spec), ["h"])
             self.assertEqual(self.passing([host_state("h", [pool()])], spec), ["h"])
             self.assertEqual(convert.call_count, 1)

@@ -25,13 +25,39 @@ pub(crate) fn nova_pools(
     let topology = numa_topology.map(|object| convert::document(object, "numa_topology")).transpose()?;
     let mut list = Vec::with_capacity(rows.len());
     for (i, row) in rows.iter().enumerate() {
-        let row = row.cast_into::<PyDict>()?.copy()?;
-        if row.contains("devices")? {
-            row.del_item("devices")?;
-        }
-        list.push(convert::document::<engine::Pool>(row.as_any(), &format!("pools[{i}]"))?);
+        let row = row.cast_into::<PyDict>()?;
+        list.push(match plain_pool(&row) {
+            Some(pool) => pool,
+            None => {
+                let row = row.copy()?;
+                if row.contains("devices")? {
+                    row.del_item("devices")?;
+                }
+                convert::document::<engine::Pool>(row.as_any(), &format!("pools[{i}]"))?
+            }
+        });
     }
     call(py, || Ok(Pools(Shared::new(engine::Pools::in_order(list, topology)))))
+}
+
+/// A row as Nova has it: texts under flat keys. `None` for any other, whose document says what it is or lacks.
+fn plain_pool(row: &Bound<'_, PyDict>) -> Option<engine::Pool> {
+    let mut attributes = engine::ExtraInfo::new();
+    let (mut numa_node, mut provider, mut count) = (None, None, None);
+    for (key, value) in row.iter() {
+        let key = key.cast::<PyString>().ok()?.to_str().ok()?;
+        match key {
+            "devices" => {}
+            "count" => count = Some(value.extract::<u32>().ok()?),
+            "numa_node" => numa_node = value.extract::<Option<u32>>().ok()?,
+            "tags" => return None,
+            "rp_uuid" => provider = value.extract::<Option<String>>().ok()?,
+            key => {
+                attributes.insert(key, value.extract::<Option<String>>().ok()?).ok()?;
+            }
+        }
+    }
+    engine::Pool::new(attributes, numa_node, provider, count?).ok()
 }
 
 /// Fits a workload for a scheduler (``claim`` false) or for a claim.

@@ -43,6 +43,25 @@ pub struct Pool {
 }
 
 impl Pool {
+    /// A pool of so many devices that have these attributes, without saying which devices they are.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidPool`] when `vendor_id` or `product_id` is not among the attributes.
+    pub fn new(
+        attributes: ExtraInfo,
+        numa_node: Option<u32>,
+        provider: Option<String>,
+        count: u32,
+    ) -> Result<Pool> {
+        for id in ["vendor_id", "product_id"] {
+            if attributes.text(id).is_none() {
+                return Err(Error::new(ErrorKind::InvalidPool, format!("a pool needs a {id}")).inside(id));
+            }
+        }
+        Ok(Pool { attributes: Arc::new(attributes), numa_node, provider, count, devices: Vec::new() })
+    }
+
     /// What its devices are to SR-IOV, if the pool says so.
     #[must_use]
     pub fn dev_type(&self) -> Option<DeviceType> {
@@ -115,12 +134,7 @@ impl Pool {
                 }
             }
         }
-        for id in ["vendor_id", "product_id"] {
-            if attributes.text(id).is_none() {
-                return Err(Error::new(ErrorKind::InvalidPool, format!("a pool needs a {id}")).inside(id));
-            }
-        }
-        Ok(Pool { attributes: Arc::new(attributes), numa_node, provider, count, devices })
+        Ok(Pool { devices, ..Pool::new(attributes, numa_node, provider, count)? })
     }
 }
 

@@ -18,6 +18,7 @@ from nova.scheduler.weights import pci as nova_weigher  # type: ignore
 from oslo_log import log as logging  # type: ignore
 
 from slotwise import Fit, Pools, SlotwiseError, Workload, filter_hosts
+from slotwise._native import nova_pools
 from slotwise.nova import questions
 from slotwise.nova.options import strategy
 
@@ -52,7 +53,7 @@ class PoolCache:
         self._hosts.pop(name, None)
         # Where device objects are known, they are not part of the scheduler's question.
         copies = [{key: value for key, value in row.items() if key != "devices"} for row in rows]
-        pools = Pools(copies)
+        pools = nova_pools(copies)
         if len(self._hosts) >= MAX_CACHED_HOSTS:
             del self._hosts[next(iter(self._hosts))]
         self._hosts[name] = (copies, pools)
