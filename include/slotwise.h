@@ -34,7 +34,7 @@
  * Memory. What a call allocates grows with what it is given and with what its handle holds, both of which have limits
  *   (slotwise_limits(), slotwise_limits_set()). When the system itself has no memory left the process ends, as in every
  *   library written in Rust.
- * Unloading. The library starts no thread, registers nothing and keeps nothing: once all handles and results are freed,
+ * Unloading. The library starts no thread but that of a policy, which ends with it, registers nothing and keeps nothing: once all handles and results are freed,
  *   the log function is set back to NULL and no call runs, a plugin that contains it may be unloaded and loaded again.
  * Compatibility. Structs that are declared here with their members never change; handles are opaque. Later versions
  *   may add functions and codes. The library's SONAME, libslotwise.so.0, changes with every incompatible change.
@@ -280,6 +280,14 @@ typedef struct slotwise_config slotwise_config;
  * bring in, is replaced by U+FFFD.
  */
 typedef struct slotwise_error slotwise_error;
+
+/**
+ * A placement policy: a WebAssembly component that is run under limits and without trust.
+ *
+ * Owned by the caller; free it with slotwise_policy_free(). Any number of threads may ask it at the same time. It keeps one
+ * thread of its own, which ends with it, and starts another one in a process that was forked.
+ */
+typedef struct slotwise_policy slotwise_policy;
 
 /**
  * The free devices of one host, grouped so that those in a pool are interchangeable.
@@ -1402,6 +1410,134 @@ uint32_t slotwise_tracker_restore_json(const char *snapshot,
                                        size_t snapshot_len,
                                        struct slotwise_tracker **tracker,
                                        struct slotwise_error **error);
+
+/**
+ * Reads, compiles and configures the policy in the file `path`.
+ *
+ * `configuration` is handed to the policy as it is, and may be left out. `options` is a JSON object, which may be left out as
+ * every key in it: `{"name": "tenants", "limits": {"time_ms": 200, "fuel": null, "memory": 67108864, "table": 20000, "stack":
+ * 524288, "result": 16777216, "instances": 8}, "on_failure": "closed" | "open" | {"drop_after": 3}, "keep_instances": false,
+ * "cache": "/var/cache/slotwise"}`. The cache of compiled code must be private to this user.
+ *
+ * Lines of the policy's log, and one line for each kind of its failures, go to the function of slotwise_log_set().
+ *
+ * Fails with SLOTWISE_ERROR_INVALID_POLICY for a component that is no policy, imports anything but its log, does not fit its
+ * limits or refuses its configuration, and for a cache that others could write.
+ *
+ * @param path               UTF-8, read during the call
+ * @param path_len           how many bytes `path` has
+ * @param configuration      bytes, read during the call
+ * @param configuration_len  how many bytes `configuration` has
+ * @param options            UTF-8, read during the call
+ * @param options_len        how many bytes `options` has
+ * @param policy             result: the caller's, freed with slotwise_policy_free()
+ * @param error              what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
+ */
+uint32_t slotwise_policy_load(const char *path,
+                              size_t path_len,
+                              const uint8_t *configuration,
+                              size_t configuration_len,
+                              const char *options,
+                              size_t options_len,
+                              struct slotwise_policy **policy,
+                              struct slotwise_error **error);
+
+/**
+ * Frees a policy; NULL is nothing to free.
+ *
+ * @param policy  given up: no thread may use it any more; NULL does nothing
+ */
+void slotwise_policy_free(struct slotwise_policy *policy);
+
+/**
+ * Asks which hosts may take a workload.
+ *
+ * `query` is a JSON object `{"workload": {...}, "facts": {"project_id": "p"}}`, which may be left out as both of its keys.
+ * `hosts` is a JSON array of `{"name", "attributes", "pools"}`, of which only the name is needed. `verdicts` gets a JSON array
+ * with null for each host that passes, else the reason why not.
+ *
+ * Fails with SLOTWISE_ERROR_POLICY_FAILED when the policy fails and is to fail closed.
+ *
+ * @param policy     only read: many threads may use it at the same time
+ * @param query      UTF-8, read during the call
+ * @param query_len  how many bytes `query` has
+ * @param hosts      UTF-8, read during the call
+ * @param hosts_len  how many bytes `hosts` has
+ * @param verdicts   result: the caller's, freed with slotwise_string_free()
+ * @param error      what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
+ */
+uint32_t slotwise_policy_filter(const struct slotwise_policy *policy,
+                                const char *query,
+                                size_t query_len,
+                                const char *hosts,
+                                size_t hosts_len,
+                                struct slotwise_string *verdicts,
+                                struct slotwise_error **error);
+
+/**
+ * Asks how well each host suits a workload.
+ *
+ * `query` and `hosts` are JSON documents as for slotwise_policy_filter(). `scores` gets a JSON array with a number for each
+ * host, more is better.
+ *
+ * Fails with SLOTWISE_ERROR_POLICY_FAILED where the policy fails and is to fail closed.
+ *
+ * @param policy     only read: many threads may use it at the same time
+ * @param query      UTF-8, read during the call
+ * @param query_len  how many bytes `query` has
+ * @param hosts      UTF-8, read during the call
+ * @param hosts_len  how many bytes `hosts` has
+ * @param scores     result: the caller's, freed with slotwise_string_free()
+ * @param error      what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
+ */
+uint32_t slotwise_policy_score(const struct slotwise_policy *policy,
+                               const char *query,
+                               size_t query_len,
+                               const char *hosts,
+                               size_t hosts_len,
+                               struct slotwise_string *scores,
+                               struct slotwise_error **error);
+
+/**
+ * Asks how gladly each free device of one host is given away; `query` as for slotwise_policy_filter().
+ *
+ * `devices` is a JSON array of devices, as slotwise_tracker_sync() takes it. `preferences` gets a JSON array with a number for
+ * each, of which the highest is taken first.
+ *
+ * Fails with SLOTWISE_ERROR_POLICY_FAILED where the policy fails and is to fail closed.
+ *
+ * @param policy       only read: many threads may use it at the same time
+ * @param query        UTF-8, read during the call
+ * @param query_len    how many bytes `query` has
+ * @param devices      UTF-8, read during the call
+ * @param devices_len  how many bytes `devices` has
+ * @param preferences  result: the caller's, freed with slotwise_string_free()
+ * @param error        what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
+ */
+uint32_t slotwise_policy_prefer(const struct slotwise_policy *policy,
+                                const char *query,
+                                size_t query_len,
+                                const char *devices,
+                                size_t devices_len,
+                                struct slotwise_string *preferences,
+                                struct slotwise_error **error);
+
+/**
+ * Describes a policy: `{"name", "scope": ["filter", ...], "limits": {...}, "counters": {"calls", "failed", "failures",
+ * "dropped", "log_lines", "log_lines_lost"}}`.
+ *
+ * @param policy       only read: many threads may use it at the same time
+ * @param description  result: the caller's, freed with slotwise_string_free()
+ * @param error        what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL
+ */
+uint32_t slotwise_policy_describe(const struct slotwise_policy *policy,
+                                  struct slotwise_string *description,
+                                  struct slotwise_error **error);
 
 #ifdef __cplusplus
 }  // extern "C"

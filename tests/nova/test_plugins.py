@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
+import os
+import pathlib
 import subprocess
 import sys
 import unittest
@@ -151,6 +154,46 @@ class Filter(Case):
         with self.assertRaises(slotwise.SlotwiseError):
             self.passing([host_state("h", [pool()])], request_spec([request(count=0)]))
         self.assertEqual(self.passing([host_state("h", [pool()])], request_spec([request()])), ["h"])
+
+
+class Policies(Case):
+    """The operator's policies in the filter, by configuration."""
+
+    FOLDER = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", "target")) / "wasm" / "policies"
+
+    def configure(self, *entries: str) -> None:
+        plain.CONF.set_override("policies", list(entries), group="slotwise")
+        self.addCleanup(plain.CONF.clear_override, "policies", "slotwise")
+
+    def entry(self, **more: Any) -> str:
+        path = str(self.FOLDER.resolve() / "separate-tenants.wasm")
+        return json.dumps({"path": path, "configuration": "leaf-1 = payroll", **more})
+
+    def hosts(self) -> list[Any]:
+        hosts = [host_state(name, [pool()]) for name in ("a", "b", "c")]
+        for host, switch in zip(hosts, ("leaf-1", "leaf-2")):
+            host.aggregates = [objects.Aggregate(metadata={"switch": switch})]
+        return hosts
+
+    def test_a_policy_refuses_hosts_by_project_and_aggregate(self) -> None:
+        self.configure(self.entry())
+        for project, names in (("payroll", ["a"]), ("web", ["b", "c"])):
+            spec = request_spec([request()], project_id=project)
+            self.assertEqual(self.passing(self.hosts(), spec), names)
+
+    def test_a_policy_that_fails_lets_nothing_pass_unless_it_may(self) -> None:
+        spec = request_spec([request()])
+        self.configure(self.entry())
+        with self.assertLogs("slotwise", "ERROR"):
+            self.assertEqual(self.passing(self.hosts(), spec), [])
+        self.configure(self.entry(on_failure="open"))
+        with self.assertLogs("slotwise", "ERROR"):
+            self.assertEqual(self.passing(self.hosts(), spec), ["a", "b", "c"])
+
+    def test_a_policy_that_cannot_be_loaded_is_an_error(self) -> None:
+        self.configure("/no/such/policy.wasm")
+        with self.assertRaises(slotwise.InvalidPolicyError):
+            self.passing(self.hosts(), request_spec([request()]))
 
 
 class Weigher(Case):

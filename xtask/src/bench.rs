@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{c, nova, python, sh, toolchain, wasm};
+use crate::{c, nova, policies, python, sh, toolchain, wasm};
 
 /// `cargo xtask bench [FILTER]`
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
@@ -37,6 +37,7 @@ pub(crate) fn compare(arguments: &[String]) -> Result<()> {
 /// Builds what the benches call through: the C program, the Python package and the component.
 fn doors(profile: &str) -> Result<()> {
     wasm::build()?;
+    policies::build()?;
     // Cargo's folder for the profile `dev` is `debug`.
     let cargo_profile = if profile == "debug" { "dev" } else { profile };
     python::install_profile(cargo_profile)?;

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::counts::{Counts, Reader};
-use crate::{sh, toolchain};
+use crate::{policies, sh, toolchain};
 
 /// What the environment needs, as pip writes it: the wheel's builder, and the checker of its types.
 const TOOLS: &[&str] = &["maturin>=1.9,<2", "mypy>=1.11,<3"];
@@ -116,6 +116,7 @@ pub(crate) fn need(packages: &[&str]) -> Result<()> {
 
 /// Builds, installs and tests the package, and checks its types.
 pub(crate) fn check() -> Result<Counts> {
+    policies::build()?;
     install()?;
     let mut reader = Reader::default();
     let mut tests = command(&["-m", "unittest", "discover", "--start-directory", "tests/python"]);

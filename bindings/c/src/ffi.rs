@@ -53,7 +53,7 @@ fn null(name: &str) -> Error {
 /// # Safety
 ///
 /// `data` is NULL or points to `len` bytes that nobody changes during `'a`.
-unsafe fn optional_bytes<'a>(data: *const u8, len: usize, name: &str) -> Result<Option<&'a [u8]>> {
+pub(crate) unsafe fn optional_bytes<'a>(data: *const u8, len: usize, name: &str) -> Result<Option<&'a [u8]>> {
     if data.is_null() {
         return if len == 0 { Ok(None) } else { Err(null(name)) };
     }

@@ -51,6 +51,9 @@ impl Runtime {
         config.wasm_backtrace_max_frames(None);
         if allocation == Allocation::Pooled {
             config.allocation_strategy(pool(&limits));
+            // A policy runs inside somebody else's process: no handler of signals is registered there, and no more
+            // addresses are reserved than the limits say. The price is a comparison at each access to memory.
+            config.signals_based_traps(false).memory_reservation(limits.memory as u64).memory_guard_size(0);
         }
         let engine = wasmtime::Engine::new(&config).map_err(|error| Error::Trap(reason(&error)))?;
         let clock = Clock::start(&engine).map_err(|error| Error::Trap(error.to_string()))?;
@@ -95,7 +98,7 @@ impl Runtime {
         if let Some(fuel) = self.limits.fuel {
             store.set_fuel(fuel).map_err(|error| Error::Trap(reason(&error)))?;
         }
-        Ok(self.clock.run())
+        self.clock.run(&self.engine).map_err(|error| Error::Trap(error.to_string()))
     }
 }
 
@@ -109,8 +112,7 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
         .max_memories_per_component(MEMORIES)
         .max_tables_per_component(TABLES)
         .table_elements(limits.table)
-        // The meter of each store holds the limit, with an error that names it; a slot could hold any memory.
-        .max_memory_size(4 << 30)
+        .max_memory_size(limits.memory)
         .linear_memory_keep_resident(KEPT_MEMORY)
         .table_keep_resident(KEPT_TABLE);
     pool

@@ -22,13 +22,18 @@ fn short() -> Limits {
     Limits { time: Duration::from_millis(100), instances: 2, ..Limits::for_policies() }
 }
 
+/// For what is to succeed, on a machine that is busy with other things too.
+fn patient() -> Limits {
+    Limits { time: Duration::from_secs(10), ..Limits::for_policies() }
+}
+
 fn load(name: &str, options: PolicyOptions) -> Result<Policy, Error> {
     Policy::from_bytes(&hostile(name), PolicyOptions { name: Some(name.to_owned()), ..options })
 }
 
 /// The policy that is asked after each that fails.
 static HARMLESS: LazyLock<Policy> =
-    LazyLock::new(|| load("answers", PolicyOptions::default()).expect("nothing is wrong with it"));
+    LazyLock::new(|| load("answers", options(patient())).expect("nothing is wrong with it"));
 
 /// Checks that the host still answers, and that no answer of another call is in it.
 #[track_caller]
@@ -73,7 +78,6 @@ const FIXTURES: &[(&str, Ask, FailureKind, &str)] = &[
     ("foreign_memory", Ask::Load, FailureKind::Trap, "beyond end of memory"),
     ("memory_bomb", Ask::Filter, FailureKind::OutOfMemory, "more than 67108864 bytes of memory"),
     ("table_bomb", Ask::Filter, FailureKind::TableTooLarge, "more than 20000 table entries"),
-    ("large_at_start", Ask::Load, FailureKind::OutOfMemory, "more than 67108864 bytes of memory"),
     ("deep_recursion", Ask::Filter, FailureKind::StackOverflow, "more than 524288 bytes of stack"),
     ("huge_reason", Ask::Filter, FailureKind::ResultTooLarge, "more than 16777216 bytes"),
     ("aliased_reasons", Ask::Filter, FailureKind::ResultTooLarge, "more than 16777216 bytes"),
@@ -117,7 +121,14 @@ fn every_hostile_guest_has_its_error_and_harms_nobody() {
 
 #[test]
 fn every_fixture_has_an_expectation() {
-    let elsewhere = ["answers", "control_characters", "keeps_state", "large_table_at_start", "log_flood"];
+    let elsewhere = [
+        "answers",
+        "control_characters",
+        "keeps_state",
+        "large_at_start",
+        "large_table_at_start",
+        "log_flood",
+    ];
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hostile");
     for entry in std::fs::read_dir(folder).expect("the fixtures").map(|entry| entry.expect("a file").path()) {
         let name = entry.file_stem().and_then(|stem| stem.to_str()).expect("a name").to_owned();
@@ -128,7 +139,7 @@ fn every_fixture_has_an_expectation() {
 
 #[test]
 fn a_policy_that_failed_answers_the_next_question() {
-    let policy = load("trap_when_three", options(short())).expect("a policy");
+    let policy = load("trap_when_three", options(patient())).expect("a policy");
     with_query(|query| {
         for _ in 0..3 {
             assert!(matches!(policy.try_filter(query, &hosts(3)), Err(Error::Trap(_))));
@@ -149,7 +160,7 @@ fn fuel_is_counted_when_it_is_asked_for() {
 #[test]
 fn nothing_is_kept_between_calls_unless_it_is_asked_for() {
     for (keep_instances, second) in [(false, true), (true, false)] {
-        let policy = load("keeps_state", PolicyOptions { keep_instances, ..PolicyOptions::default() });
+        let policy = load("keeps_state", PolicyOptions { keep_instances, ..options(patient()) });
         let policy = policy.expect("a policy");
         with_query(|query| {
             assert!(policy.try_filter(query, &hosts(3)).expect("verdicts").passes(1));
@@ -160,7 +171,7 @@ fn nothing_is_kept_between_calls_unless_it_is_asked_for() {
 
 #[test]
 fn a_kept_instance_that_fails_is_thrown_away() {
-    let options = PolicyOptions { keep_instances: true, ..options(short()) };
+    let options = PolicyOptions { keep_instances: true, ..options(patient()) };
     let policy = load("trap_when_three", options).expect("a policy");
     with_query(|query| {
         for _ in 0..3 {
@@ -172,7 +183,7 @@ fn a_kept_instance_that_fails_is_thrown_away() {
 
 #[test]
 fn a_reason_does_not_reach_a_terminal_as_it_is() {
-    let policy = load("control_characters", options(short())).expect("a policy");
+    let policy = load("control_characters", options(patient())).expect("a policy");
     let verdicts = with_query(|query| policy.try_filter(query, &hosts(3))).expect("verdicts");
     assert_eq!(verdicts.reason(1), Some("\\u{1b}[31med"));
 }
@@ -183,7 +194,7 @@ fn recorder() -> (Arc<Mutex<Vec<LogLine>>>, PolicyOptions) {
     let lines: Arc<Mutex<Vec<LogLine>>> = Arc::default();
     let seen = lines.clone();
     let log = Arc::new(move |line: &LogLine| seen.lock().expect("lines").push(line.clone()));
-    (lines, PolicyOptions { log: Some(log), ..options(short()) })
+    (lines, PolicyOptions { log: Some(log), ..options(patient()) })
 }
 
 #[test]
@@ -335,8 +346,10 @@ fn what_is_too_large_is_not_compiled() {
 
 #[test]
 fn what_needs_more_than_any_instance_has_is_refused() {
-    let error = refused(&hostile("large_table_at_start"));
-    assert!(matches!(error, Error::NeedsTooMuch(_)), "{error}");
+    for name in ["large_at_start", "large_table_at_start"] {
+        let error = refused(&hostile(name));
+        assert!(matches!(error, Error::NeedsTooMuch(_)), "{name}: {error}");
+    }
     let parts = "(core instance (instantiate $part))".repeat(21);
     let memories = "(core instance (instantiate $part))".repeat(3);
     for text in [
@@ -384,7 +397,11 @@ fn hostile_calls_from_eight_threads_leak_nothing() {
     let policies: Vec<(&str, Ask, Policy)> = FIXTURES
         .iter()
         .filter(|(_, asked, ..)| *asked != Ask::Load)
-        .map(|(name, asked, ..)| (*name, *asked, load(name, options(limits.clone())).expect(name)))
+        .map(|(name, asked, ..)| {
+            // Ten milliseconds may pass on a busy machine before the guest has begun.
+            let loaded = (0..100).find_map(|_| load(name, options(limits.clone())).ok());
+            (*name, *asked, loaded.expect(name))
+        })
         .collect();
     let round = |calls: usize| {
         let next = AtomicUsize::new(0);

@@ -19,7 +19,15 @@ CONF.register_opts(
             choices=["exact", "nova"],
             help="How slotwise finds an answer: 'exact' looks at all requests of an instance together; 'nova' gives "
             "Nova's own answers, the wrong ones too.",
-        )
+        ),
+        cfg.MultiStrOpt(
+            "policies",
+            default=[],
+            help="Policies that the filter asks about each host that could serve an instance's PCI requests, one in each "
+            "line: the path of a WebAssembly component, or a JSON object with 'path', 'configuration' or "
+            "'configuration_file', 'name', 'limits', 'on_failure', 'keep_instances' and 'cache'. A host passes if none "
+            "refuses it.",
+        ),
     ],
     group="slotwise",
 )
@@ -30,3 +38,8 @@ def strategy() -> str:
     """How an answer is found: ``exact`` or ``nova``; read once, because it is asked for each host."""
     name: str = CONF.slotwise.strategy
     return name
+
+
+def policies() -> tuple[str, ...]:
+    """The policies that the filter asks, as they are written in the configuration."""
+    return tuple(CONF.slotwise.policies)

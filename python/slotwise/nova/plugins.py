@@ -19,7 +19,7 @@ from oslo_log import log as logging  # type: ignore
 
 from slotwise import Fit, Pools, SlotwiseError, Workload, filter_hosts
 from slotwise._native import nova_pools
-from slotwise.nova import questions
+from slotwise.nova import policies, questions
 from slotwise.nova.options import strategy
 
 __all__ = ["PCIWeigher", "PciPassthroughFilter", "all_weighers"]
@@ -110,13 +110,14 @@ class PciPassthroughFilter(filters.BaseHostFilter):
         hosts = list(filter_obj_list)
         if utils.request_is_rebuild(spec_obj):
             return hosts
-        return self._passing(hosts, spec_obj.pci_requests)
+        return self._passing(hosts, spec_obj)
 
     def host_passes(self, host_state: Any, spec_obj: Any) -> bool:
         """Whether this one host passes."""
-        return bool(self._passing([host_state], spec_obj.pci_requests))
+        return bool(self._passing([host_state], spec_obj))
 
-    def _passing(self, hosts: list[Any], pci_requests: Any) -> list[Any]:
+    def _passing(self, hosts: list[Any], spec_obj: Any) -> list[Any]:
+        pci_requests = spec_obj.pci_requests
         if not pci_requests or not pci_requests.requests:
             return hosts
         question = Question(pci_requests.requests, strategy())
@@ -132,7 +133,7 @@ class PciPassthroughFilter(filters.BaseHostFilter):
                 asked.setdefault(key, {})[i] = pools[i]
         fits = {key: filter_hosts(of_key, question.workload(mappings[key])) for key, of_key in asked.items()}
 
-        passing = []
+        passing: list[tuple[Any, Pools]] = []
         for i, host in enumerate(hosts):
             if i not in pools:
                 continue
@@ -141,8 +142,9 @@ class PciPassthroughFilter(filters.BaseHostFilter):
                 candidate for key, candidate in zip(keys[i], candidates) if _may_pass(host, fits[key][i])
             ]
             if host.allocation_candidates:
-                passing.append(host)
-        return passing
+                passing.append((host, pools[i]))
+        allowed = policies.passing(passing, question.requests, spec_obj)
+        return [host for (host, _), passes in zip(passing, allowed) if passes]
 
     def _pools(self, host: Any) -> Pools | None:
         if not host.pci_stats:

@@ -27,7 +27,11 @@ pub(crate) fn load(limits: Limits) -> EngineComponent {
 }
 
 fn path() -> PathBuf {
+    target_dir().join("wasm/slotwise.wasm")
+}
+
+/// Where everything that is built goes.
+pub(crate) fn target_dir() -> PathBuf {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
     root.join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
-        .join("wasm/slotwise.wasm")
 }

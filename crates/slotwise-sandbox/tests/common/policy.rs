@@ -125,3 +125,29 @@ pub(crate) fn with_query<T>(ask: impl FnOnce(&Query<'_>) -> T) -> T {
     let (workload, facts) = (Workload::new(vec![request]), info(&[("project_id", "audit")]));
     ask(&Query { workload: &workload, facts: &facts })
 }
+
+/// The same hosts as a policy sees them.
+pub(crate) fn native(table: &HostTable) -> slotwise_policy::Hosts {
+    use slotwise_policy::bindings::exports::slotwise::policy::api;
+    let texts = |texts: &slotwise::policy::Texts| api::Texts {
+        joined: texts.joined().to_owned(),
+        ends: texts.ends().to_vec(),
+    };
+    let sets = table.sets();
+    api::Hosts {
+        count: u32::try_from(table.len()).expect("a table counts in 32 bits"),
+        sets: api::AttributeSets {
+            texts: texts(sets.texts()),
+            ends: sets.ends().to_vec(),
+            keys: sets.keys().to_vec(),
+            values: sets.values().to_vec(),
+        },
+        names: texts(table.names()),
+        attributes: table.attributes().to_vec(),
+        pool_ends: table.pool_ends().to_vec(),
+        pool_sets: table.pool_sets().to_vec(),
+        pool_numa_nodes: table.pool_numa_nodes().to_vec(),
+        pool_free: table.pool_free().to_vec(),
+    }
+    .into()
+}
