@@ -1,12 +1,14 @@
 //! The C library: compiling programs against it, its header, and its installation.
 
+pub(crate) mod consumers;
 mod install;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-pub(crate) use self::install::{Folders, SYSTEM_LIBRARIES, install, install_to};
+use self::install::{Folders, install_to};
+pub(crate) use self::install::{SYSTEM_LIBRARIES, install};
 use crate::{sh, toolchain};
 
 /// Warnings are errors in every C and C++ file of ours.
@@ -31,6 +33,13 @@ pub(crate) fn program(source: impl AsRef<Path>, profile: &str, to: &Path) -> Res
     compiler.arg("-Iinclude").arg(source.as_ref()).arg("-o").arg(to);
     compiler.arg(sh::target_dir().join(profile).join("libslotwise_c.a")).args(SYSTEM_LIBRARIES);
     sh::run(&mut compiler)
+}
+
+/// A prefix in `target/` with the library that cargo built last in `target/PROFILE`, for tests.
+pub(crate) fn test_prefix(profile: &str) -> Result<PathBuf> {
+    let prefix = sh::target_dir().join("c/prefix");
+    install_to(&Folders::new(&prefix, None)?, profile)?;
+    Ok(prefix)
 }
 
 /// `cargo xtask header`

@@ -38,8 +38,7 @@ pub(crate) fn check(filter: &str) -> Result<Counts> {
     wasm::build()?;
     python::install()?;
     sh::build_workspace("dev")?;
-    let prefix = sh::target_dir().join("c/prefix");
-    c::install_to(&c::Folders::new(&prefix, None)?, "debug")?;
+    let prefix = c::test_prefix("debug")?;
     let mut counts = Counts::default();
     for path in pages()?.into_iter().filter(|path| path.contains(filter)) {
         let page = Page::open(path)?;

@@ -54,6 +54,7 @@ pub(crate) fn check() -> Result<Counts> {
             counts.failed += 1;
         }
     }
+    counts += c::consumers::check(&c::test_prefix("debug")?)?;
     Ok(counts)
 }
 

@@ -1,5 +1,6 @@
 //! `cargo xtask COMMAND`: every developer command, in one place.
 
+mod abi;
 mod bench;
 mod c;
 mod conformance;
@@ -9,8 +10,10 @@ mod docs;
 mod examples;
 mod nova;
 mod oracle;
+mod package;
 mod policies;
 mod python;
+mod semver;
 mod sh;
 mod test;
 mod toolchain;
@@ -76,7 +79,7 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "header",
         arguments: "",
-        about: "write include/slotwise.h anew from bindings/c",
+        about: "write include/slotwise.h and the table of docs/errors.md anew from the sources",
         run: c::header,
     },
     Command {
@@ -103,6 +106,24 @@ const COMMANDS: &[Command] = &[
         arguments: "",
         about: "discovery on a real kernel with SR-IOV, NUMA and hot-plug, in a machine that QEMU makes up",
         run: vm::run,
+    },
+    Command {
+        name: "package",
+        arguments: "",
+        about: "the Python package in every CPython here, from its source distribution, and what it weighs",
+        run: package::run,
+    },
+    Command {
+        name: "semver",
+        arguments: "[REVISION]",
+        about: "what the Rust crates break since the last release, or since REVISION, by cargo-semver-checks",
+        run: semver::run,
+    },
+    Command {
+        name: "abi",
+        arguments: "[--write]",
+        about: "compare the C library's binary interface with the committed one; --write commits the present one",
+        run: abi::run,
     },
     Command {
         name: "install-c",

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::counts::{Counts, Reader};
-use crate::{policies, sh, toolchain};
+use crate::{package, policies, sh, toolchain};
 
 /// What the environment needs, as pip writes it: the wheel's builder, and the checker of its types.
 const TOOLS: &[&str] = &["maturin>=1.9,<2", "mypy>=1.11,<3"];
@@ -130,6 +130,7 @@ pub(crate) fn check() -> Result<Counts> {
         let mut stubtest = command(&["-m", "mypy.stubtest", "slotwise"]);
         sh::run(stubtest.args(["--allowlist", "tests/nova/stubtest.allow"]))?;
         sh::run(&mut command(&["-m", "mypy", "--strict", "examples/python"]))?;
+        counts += package::other_pythons(&wheel()?)?;
     }
     Ok(counts)
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use crate::counts::{Counts, Reader};
-use crate::{bench, conformance, docs, examples, nova, policies, python, sh, toolchain, tree, vm, wasm};
+use crate::{abi, bench, conformance, docs, examples, nova, policies, python, sh, toolchain, tree, vm, wasm};
 
 /// One stage: its name, what it shows, and the function that does it.
 struct Stage {
@@ -66,6 +66,11 @@ const STAGES: &[Stage] = &[
         name: "examples",
         about: "every example program, those of the README among them, runs and prints what it should",
         run: programs,
+    },
+    Stage {
+        name: "abi",
+        about: "the C library's binary interface is still the committed one",
+        run: binary_interface,
     },
     Stage {
         name: "docs",
@@ -221,6 +226,10 @@ fn python_package() -> Result<Outcome> {
 
 fn programs() -> Result<Outcome> {
     Ok(Outcome::Ran(examples::check()?))
+}
+
+fn binary_interface() -> Result<Outcome> {
+    Ok(abi::check()?.map_or(Outcome::Ran(Counts::passed(1)), Outcome::Skipped))
 }
 
 fn pages() -> Result<Outcome> {

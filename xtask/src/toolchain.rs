@@ -39,3 +39,23 @@ fn complete() -> bool {
         && sh::succeeds(sh::cargo(["fmt", "--version"]).env_remove("CARGO"))
         && sh::succeeds(&mut sh::cargo(["clippy", "--version"]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Everything is tested with the oldest Rust that is promised to work.
+    #[test]
+    fn the_pinned_toolchain_is_the_oldest_that_is_supported() -> Result<()> {
+        let value = |file: &str, key: &str| -> Result<String> {
+            let text = std::fs::read_to_string(sh::root().join(file))?;
+            let line = text.lines().find_map(|line| line.strip_prefix(&format!("{key} = ")));
+            Ok(line.unwrap_or_default().trim_matches('"').to_owned())
+        };
+        let promised = value("Cargo.toml", "rust-version")?;
+        assert_eq!(value("rust-toolchain.toml", "channel")?, format!("{promised}.0"));
+        let readme = std::fs::read_to_string(sh::root().join("README.md"))?;
+        assert!(readme.contains(&format!("Rust {promised}")), "README.md names another Rust than {promised}");
+        Ok(())
+    }
+}

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use api::{Function, Kind, Parameter};
-use slotwise::ErrorKind;
+use slotwise::{ErrorCategory, ErrorKind};
 
 /// What every program needs first; the other files follow by name.
 const FIRST: &[&str] = &[
@@ -239,6 +239,37 @@ fn contracts_follow_from_types() {
     ] {
         assert!(claim.doc.contains(line), "{line}\n{}", claim.doc);
     }
+}
+
+/// The table of `docs/errors.md`: everything after its head.
+#[test]
+fn the_table_of_errors_in_the_documentation_is_the_engines() {
+    const HEAD: &str = "|---|---|---|---|---|\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/errors.md");
+    let old = fs::read_to_string(&path).expect("docs/errors.md can be read");
+    let (before, _) = old.split_once(HEAD).expect("docs/errors.md has a table");
+    let mut new = format!("{before}{HEAD}");
+    for kind in ErrorKind::ALL {
+        let parent = match kind.category() {
+            ErrorCategory::BadInput | ErrorCategory::Limit => "ValueError",
+            ErrorCategory::NotFound => "LookupError",
+            _ => "RuntimeError",
+        };
+        let _ = writeln!(
+            new,
+            "| {} | `{}` | `SLOTWISE_ERROR_{}` | `{}Error` (`{parent}`) | {} |",
+            kind.code(),
+            kind.name(),
+            kind.name().to_uppercase(),
+            kind.camel_name(),
+            kind.meaning(),
+        );
+    }
+    if std::env::var_os("SLOTWISE_UPDATE").is_some() {
+        fs::write(&path, new).expect("docs/errors.md can be written");
+        return;
+    }
+    assert_eq!(old, new, "run: cargo xtask header");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use slotwise as engine;
 
 use crate::call::{Shared, answer, call};
 use crate::convert::{self, Recipe};
+use crate::log;
 use crate::request::{Request, with_ids};
 
 /// The operator's names for kinds of devices.
@@ -22,6 +23,13 @@ use crate::request::{Request, with_ids};
 #[pyclass(frozen, module = "slotwise")]
 pub(crate) struct Aliases(pub(crate) Shared<engine::Aliases>);
 
+impl Aliases {
+    /// Other aliases that are the same now.
+    pub(crate) fn copy(&self, py: Python<'_>) -> PyResult<Self> {
+        call(py, || self.0.copy()).map(Aliases)
+    }
+}
+
 #[pymethods]
 impl Aliases {
     #[new]
@@ -30,6 +38,7 @@ impl Aliases {
         let texts = convert::entries(lines, "lines")?;
         let pci_in_placement = convert::flag(pci_in_placement, "pci_in_placement")?;
         let aliases = call(lines.py(), || engine::Aliases::parse(&texts, pci_in_placement))?;
+        log::warnings(lines.py(), aliases.warnings());
         Ok(Aliases(Shared::new(aliases)))
     }
 
@@ -92,8 +101,8 @@ impl Aliases {
     fn __eq__(&self, other: &Bound<'_, Self>) -> PyResult<bool> {
         let that = other.get();
         call(other.py(), || {
-            let that = that.0.copy()?;
-            self.0.read(|this| Ok(*this == that))
+            let that = that.0.state()?;
+            self.0.read(|this| Ok(*this == *that))
         })
     }
 
@@ -105,11 +114,11 @@ impl Aliases {
     }
 
     fn __copy__(&self, py: Python<'_>) -> PyResult<Self> {
-        call(py, || self.0.copy()).map(|aliases| Aliases(Shared::new(aliases)))
+        self.copy(py)
     }
 
     fn __deepcopy__(&self, memo: &Bound<'_, PyAny>) -> PyResult<Self> {
-        self.__copy__(memo.py())
+        self.copy(memo.py())
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Recipe<'py, (Bound<'py, PyAny>, bool)>> {

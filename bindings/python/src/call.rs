@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::RwLock;
+use std::sync::{Arc, RwLock};
 
 use pyo3::prelude::*;
 use serde::Serialize;
@@ -25,16 +25,16 @@ pub(crate) fn answer<'py, T: Serialize>(
     convert::to_python(py, &value)
 }
 
-/// State that calls change, safe to use from any number of threads.
+/// State that calls change, safe to use from any number of threads, and copied only when one of its copies changes.
 ///
 /// Taken inside [`call`] only. A panic inside [`Shared::write`] may leave the state half changed, so from then on
 /// every use of it is an error.
 #[derive(Debug)]
-pub(crate) struct Shared<T>(RwLock<T>);
+pub(crate) struct Shared<T>(RwLock<Arc<T>>);
 
-impl<T> Shared<T> {
+impl<T: Clone> Shared<T> {
     pub(crate) fn new(state: T) -> Self {
-        Shared(RwLock::new(state))
+        Shared(RwLock::new(Arc::new(state)))
     }
 
     pub(crate) fn read<R>(&self, work: impl FnOnce(&T) -> Result<R>) -> Result<R> {
@@ -42,15 +42,17 @@ impl<T> Shared<T> {
     }
 
     pub(crate) fn write<R>(&self, work: impl FnOnce(&mut T) -> Result<R>) -> Result<R> {
-        work(&mut *self.0.write().map_err(|_| broken())?)
+        work(Arc::make_mut(&mut *self.0.write().map_err(|_| broken())?))
     }
 
-    /// A copy of the state.
-    pub(crate) fn copy(&self) -> Result<T>
-    where
-        T: Clone,
-    {
-        self.read(|state| Ok(state.clone()))
+    /// The state as it is now, which later calls do not change; costs nothing until one does.
+    pub(crate) fn state(&self) -> Result<Arc<T>> {
+        Ok(Arc::clone(&*self.0.read().map_err(|_| broken())?))
+    }
+
+    /// Another holder of the same state.
+    pub(crate) fn copy(&self) -> Result<Self> {
+        self.state().map(|state| Shared(RwLock::new(state)))
     }
 }
 

@@ -6,8 +6,9 @@ use slotwise as engine;
 
 use crate::aliases::Aliases;
 use crate::call::{Shared, call};
-use crate::convert;
+use crate::convert::{self, Recipe};
 use crate::errors::raise;
+use crate::log;
 use crate::specs::DeviceSpecs;
 
 /// What a configuration file says about PCI devices.
@@ -33,8 +34,49 @@ pub(crate) struct Config {
     warnings: Vec<String>,
 }
 
+/// What pickle keeps of a configuration.
+type Parts = (Py<DeviceSpecs>, Py<Aliases>, bool, bool, Vec<String>);
+
 #[pymethods]
 impl Config {
+    fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __deepcopy__(&self, memo: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let py = memo.py();
+        Ok(Config {
+            device_specs: self.device_specs.clone_ref(py),
+            // The only part that may be changed.
+            aliases: Py::new(py, self.aliases.get().copy(py)?)?,
+            warnings: self.warnings.clone(),
+            ..*self
+        })
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Recipe<'py, Parts>> {
+        let parts = (
+            self.device_specs.clone_ref(py),
+            self.aliases.clone_ref(py),
+            self.report_in_placement,
+            self.pci_in_placement,
+            self.warnings.clone(),
+        );
+        Ok((py.get_type::<Self>().getattr("_of_parts")?, parts))
+    }
+
+    /// Undoes ``__reduce__``.
+    #[staticmethod]
+    fn _of_parts(
+        device_specs: Py<DeviceSpecs>,
+        aliases: Py<Aliases>,
+        report_in_placement: bool,
+        pci_in_placement: bool,
+        warnings: Vec<String>,
+    ) -> Self {
+        Config { device_specs, aliases, report_in_placement, pci_in_placement, warnings }
+    }
+
     /// Reads a configuration text; ``format`` is ``nova.conf`` or ``toml``.
     ///
     /// Raises ``InvalidConfigError``, ``InvalidSpecError`` or ``InvalidAliasError`` with line and column in the text.
@@ -57,6 +99,7 @@ impl Config {
             let warnings = config.warnings();
             Ok((config, warnings))
         })?;
+        log::warnings(py, warnings.iter().cloned());
         Ok(Config {
             device_specs: Py::new(py, DeviceSpecs(config.device_specs))?,
             aliases: Py::new(py, Aliases(Shared::new(config.aliases)))?,

@@ -5,6 +5,8 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
 use slotwise::{Error, ErrorCategory, ErrorKind};
 
+use crate::log;
+
 /// One row per kind of error: its class, the builtin class that is its second parent, kind, code and meaning.
 pub(crate) fn table(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
     let rows = ErrorKind::ALL.iter().map(|kind| {
@@ -24,6 +26,7 @@ fn builtin(category: ErrorCategory) -> &'static str {
 
 /// The exception for an error of the engine.
 pub(crate) fn raise(py: Python<'_>, error: &Error) -> PyErr {
+    log::write(py, || slotwise::log::failed(error));
     exception(py, error).map_or_else(|failure| failure, PyErr::from_value)
 }
 

@@ -11,6 +11,7 @@ mod convert;
 mod errors;
 mod fit;
 mod hosts;
+mod log;
 mod nova;
 mod policy;
 mod pools;

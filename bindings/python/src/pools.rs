@@ -98,7 +98,7 @@ impl Pools {
     fn __eq__(&self, other: &Bound<'_, Self>) -> PyResult<bool> {
         let that = other.get();
         call(other.py(), || {
-            let that = that.0.copy()?;
+            let that = that.0.state()?;
             self.0.read(|this| Ok(this.as_slice() == that.as_slice() && this.topology() == that.topology()))
         })
     }
@@ -108,7 +108,7 @@ impl Pools {
     }
 
     fn __copy__(&self, py: Python<'_>) -> PyResult<Self> {
-        call(py, || self.0.copy()).map(|pools| Pools(Shared::new(pools)))
+        call(py, || self.0.copy()).map(Pools)
     }
 
     fn __deepcopy__(&self, memo: &Bound<'_, PyAny>) -> PyResult<Self> {

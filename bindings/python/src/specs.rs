@@ -8,6 +8,7 @@ use slotwise as engine;
 
 use crate::call::{answer, call};
 use crate::convert::{self, Recipe};
+use crate::log;
 
 /// An ordered set of operator rules; the first that matches a device decides.
 ///
@@ -42,7 +43,9 @@ fn parse(
 ) -> PyResult<engine::DeviceSpecs> {
     let entries = convert::entries(rules, what)?;
     let report_in_placement = convert::flag(report_in_placement, "report_in_placement")?;
-    call(rules.py(), || engine::DeviceSpecs::parse(&entries, report_in_placement))
+    let specs = call(rules.py(), || engine::DeviceSpecs::parse(&entries, report_in_placement))?;
+    log::warnings(rules.py(), specs.warnings());
+    Ok(specs)
 }
 
 #[pymethods]

@@ -3,7 +3,9 @@
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
+use serde::Serialize;
 use slotwise as engine;
+use slotwise::log;
 
 use crate::call::{Shared, answer, call};
 use crate::convert::{self, Fields, Recipe};
@@ -34,6 +36,17 @@ impl Tracker {
     fn own(tracker: engine::Tracker) -> Self {
         Tracker(Shared::new(tracker))
     }
+}
+
+/// As [`answer`], for a call that changes the tracker and has a line in the log.
+fn logged<'py, T: Serialize + Send + Sync>(
+    py: Python<'py>,
+    work: impl FnOnce() -> engine::Result<T> + Send,
+    line: impl FnOnce(&T) -> log::Line,
+) -> PyResult<Bound<'py, PyAny>> {
+    let done = call(py, work)?;
+    crate::log::write(py, || line(&done));
+    answer(py, || Ok(&done))
 }
 
 #[pymethods]
@@ -75,7 +88,7 @@ impl Tracker {
     /// Returns which devices were added, updated and removed, and which held ones wait until they are freed.
     fn sync<'py>(&self, devices: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let listed = convert::document(devices, "devices")?;
-        answer(devices.py(), || self.0.write(|tracker| tracker.sync(listed)))
+        logged(devices.py(), || self.0.write(|tracker| tracker.sync(listed)), log::synced)
     }
 
     /// Replaces the rule set; with ``dry_run`` only says what that would change.
@@ -91,7 +104,8 @@ impl Tracker {
         let py = specs.py();
         let specs = specs_or_rules(specs, report_in_placement)?;
         let dry_run = convert::flag(dry_run, "dry_run")?;
-        answer(py, || self.0.write(|tracker| tracker.replace_specs(specs, dry_run)))
+        let replace = || self.0.write(|tracker| tracker.replace_specs(specs, dry_run));
+        if dry_run { answer(py, replace) } else { logged(py, replace, log::respecified) }
     }
 
     /// The rule set.
@@ -155,7 +169,9 @@ impl Tracker {
     ) -> PyResult<Fit> {
         let owner = convert::text(owner, "owner")?;
         let workload = workload(requests, fields)?;
-        call(requests.py(), || self.0.write(|tracker| tracker.claim(&owner, &workload))).map(Fit)
+        let fit = call(requests.py(), || self.0.write(|tracker| tracker.claim(&owner, &workload)))?;
+        crate::log::write(requests.py(), || log::claimed(&owner, &fit));
+        Ok(Fit(fit))
     }
 
     /// Claims exactly the devices that a ``Fit`` of this tracker named earlier, if they can still be had.
@@ -173,7 +189,10 @@ impl Tracker {
         let owner = convert::text(owner, "owner")?;
         let workload = workload(requests, fields)?;
         let assignment = assignment(fit)?;
-        call(requests.py(), || self.0.write(|tracker| tracker.claim_fit(&owner, &workload, &assignment)))
+        call(requests.py(), || self.0.write(|tracker| tracker.claim_fit(&owner, &workload, &assignment)))?;
+        let fit = engine::Fit::Fits(assignment);
+        crate::log::write(requests.py(), || log::claimed(&owner, &fit));
+        Ok(())
     }
 
     /// Claims devices for several workloads together: for all of them, or for none.
@@ -181,7 +200,9 @@ impl Tracker {
     /// ``claims`` is a list of dicts with ``owner`` and ``workload``. The fit spans the requests of all workloads, in order.
     fn claim_all(&self, claims: &Bound<'_, PyAny>) -> PyResult<Fit> {
         let parsed: Vec<engine::Claim> = convert::document(claims, "claims")?;
-        call(claims.py(), || self.0.write(|tracker| tracker.claim_all(&parsed))).map(Fit)
+        let fit = call(claims.py(), || self.0.write(|tracker| tracker.claim_all(&parsed)))?;
+        crate::log::write(claims.py(), || log::claimed_all(&parsed, &fit));
+        Ok(Fit(fit))
     }
 
     /// Turns the owner's claims into allocations and returns the addresses, in order.
@@ -189,7 +210,8 @@ impl Tracker {
     /// Raises ``UnknownOwnerError`` when the owner has none.
     fn allocate<'py>(&self, owner: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let name = convert::text(owner, "owner")?;
-        answer(owner.py(), || self.0.write(|tracker| tracker.allocate(&name)))
+        let allocate = || self.0.write(|tracker| tracker.allocate(&name));
+        logged(owner.py(), allocate, |devices| log::allocated(&name, devices))
     }
 
     /// Frees the owner's devices and returns their addresses, in order; empty if it holds none.
@@ -204,20 +226,24 @@ impl Tracker {
         let name = convert::text(owner, "owner")?;
         let scope: Option<engine::FreeScope> =
             scope.map(|scope| convert::value(scope, "scope")).transpose()?;
-        answer(owner.py(), || self.0.write(|tracker| Ok(tracker.free(&name, scope.unwrap_or_default()))))
+        let free = || self.0.write(|tracker| Ok(tracker.free(&name, scope.unwrap_or_default())));
+        logged(owner.py(), free, |devices| log::freed(&name, devices))
     }
 
     /// Frees one device of the owner; raises ``UnknownDeviceError`` or ``WrongOwnerError``.
     fn free_device(&self, owner: &Bound<'_, PyAny>, address: &Bound<'_, PyAny>) -> PyResult<()> {
         let name = convert::text(owner, "owner")?;
         let address = convert::address(address, "address")?;
-        call(owner.py(), || self.0.write(|tracker| tracker.free_device(&name, address)))
+        call(owner.py(), || self.0.write(|tracker| tracker.free_device(&name, address)))?;
+        crate::log::write(owner.py(), || log::freed(&name, &[address]));
+        Ok(())
     }
 
     /// Frees the devices of all owners that are not among ``owners``, and returns their addresses, in order.
     fn retain_owners<'py>(&self, owners: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let names: Vec<String> = convert::value(owners, "owners")?;
-        answer(owners.py(), || self.0.write(|tracker| Ok(tracker.retain_owners(&names))))
+        let retain = || self.0.write(|tracker| Ok(tracker.retain_owners(&names)));
+        logged(owners.py(), retain, |devices| log::retained(devices))
     }
 
     /// The held devices that ``owner``, ``request_id`` and ``requester_id`` select, in the order in which they were
@@ -300,7 +326,7 @@ impl Tracker {
     }
 
     fn __copy__(&self, py: Python<'_>) -> PyResult<Self> {
-        call(py, || self.0.copy()).map(Tracker::own)
+        call(py, || self.0.copy()).map(Tracker)
     }
 
     fn __deepcopy__(&self, memo: &Bound<'_, PyAny>) -> PyResult<Self> {
