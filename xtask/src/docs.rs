@@ -100,6 +100,22 @@ impl Page {
         Ok(Page { name, blocks, folder })
     }
 
+    /// Links to what is not in the repository, as failures of their lines.
+    fn links(&self) -> Result<Vec<Verdict>> {
+        let path = sh::root().join(&self.name);
+        let folder = path.parent().unwrap_or(sh::root());
+        let mut broken = Vec::new();
+        for (index, line) in fs::read_to_string(&path)?.lines().enumerate() {
+            for rest in line.split("](").skip(1) {
+                let target = rest.split([')', '#']).next().unwrap_or_default();
+                if !target.is_empty() && !target.contains(':') && !folder.join(target).exists() {
+                    broken.push((index + 1, Err(anyhow::anyhow!("there is no {target} to link to"))));
+                }
+            }
+        }
+        Ok(broken)
+    }
+
     fn run(&self, prefix: &Path) -> Result<Vec<Verdict>> {
         if self.folder.exists() {
             fs::remove_dir_all(&self.folder)?;
@@ -113,7 +129,7 @@ impl Page {
                 fs::write(self.folder.join(name), &block.text)?;
             }
         }
-        let mut verdicts = Vec::new();
+        let mut verdicts = self.links()?;
         let of = |languages: &[&str]| -> Vec<&Block> {
             self.blocks
                 .iter()
