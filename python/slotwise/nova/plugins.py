@@ -21,6 +21,7 @@ from slotwise import Fit, Pools, SlotwiseError, Workload, filter_hosts
 from slotwise._native import nova_pools
 from slotwise.nova import policies, questions
 from slotwise.nova.options import strategy
+from slotwise.nova.questions import UNREAD
 
 __all__ = ["PCIWeigher", "PciPassthroughFilter", "all_weighers"]
 
@@ -45,6 +46,11 @@ class PoolCache:
 
     def pools(self, host_state: Any) -> Pools:
         """The host's pools; raises when a row of them is not a valid pool."""
+        # With the drop-in, pools that nobody has looked at are in the engine's form already.
+        unread = getattr(host_state.pci_stats, UNREAD, None)
+        if unread is not None:
+            pools: Pools = unread.pools
+            return pools
         name = (host_state.host, host_state.nodename)
         rows = host_state.pci_stats.pools
         known = self._hosts.get(name)
@@ -70,6 +76,7 @@ class Question:
         self._groups = tuple(
             request["request_id"] for request in self.requests if request["source"] == "flavor"
         )
+        self._requests_of: dict[str, list[int]] = {}
 
     def key(self, mappings: Mapping[str, list[str]] | None) -> Hashable:
         """The same for two mappings that no request can tell apart.
@@ -81,10 +88,20 @@ class Question:
             return None
         if not self._groups:
             return ()
-        return tuple(
-            tuple(sorted(rps[0] for group, rps in mappings.items() if rps and group.startswith(request_id or "")))
-            for request_id in self._groups
-        )
+        providers: list[list[str]] = [[] for _ in self._groups]
+        for group, rps in mappings.items():
+            requests = self._requests_of.get(group)
+            if requests is None:
+                requests = self._requests_of[group] = [
+                    number for number, request_id in enumerate(self._groups) if group.startswith(request_id or "")
+                ]
+            for number in requests:
+                if rps:
+                    providers[number].append(rps[0])
+        for one in providers:
+            if len(one) > 1:
+                one.sort()
+        return tuple(map(tuple, providers))
 
     def workload(self, mappings: Mapping[str, list[str]] | None) -> Workload:
         return Workload.from_dict(

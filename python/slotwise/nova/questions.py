@@ -10,6 +10,9 @@ from slotwise import Workload
 MAX_KEPT = 1000
 """So many questions are kept in the engine's form; past that the oldest is forgotten."""
 
+UNREAD = "_slotwise_unread"
+"""The attribute of a ``PciDeviceStats`` whose pools nobody has looked at."""
+
 _kept: dict[Any, Workload] = {}
 
 

@@ -19,16 +19,14 @@ _from_pci_stats = pci_device_pool.from_pci_stats
 class UnreadPciDevicePoolList(pci_device_pool.PciDevicePoolList):
     """The JSON text of a row's pools; it becomes objects when it is used as the list that it is."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.text: str | None = None
+    text: str | None = None
 
     @classmethod
     def of(cls, text: str) -> UnreadPciDevicePoolList:
-        made = cls()
-        # The constructor makes an empty list, which would count as what is there.
-        del made._obj_objects
-        made._changed_fields.clear()
+        # What the constructors do, but for the empty list, which would count as what is there.
+        made = cls.__new__(cls)
+        made._changed_fields = set()
+        made._context = None
         made.text = text
         return made
 

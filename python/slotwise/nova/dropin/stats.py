@@ -9,7 +9,7 @@ it is in Nova. On a compute node the list is always there, because it holds the 
 from __future__ import annotations
 
 import functools
-import weakref
+import gc
 from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any
@@ -28,14 +28,15 @@ from slotwise.nova.options import strategy
 
 LOG = nova_stats.LOG
 
+MAX_ANSWERS = 1000
+"""So many answers are kept of each host; past that they are given anew."""
+
 MAX_KEPT = 10_000
 """The pools of so many hosts are kept in the engine's form; past that the oldest are forgotten."""
 
-_UNREAD = "_slotwise_unread"
+_UNREAD = questions.UNREAD
 _SEEN = "_slotwise_seen"
-_kept: dict[str, Pools] = {}
-_lazy: dict[int, weakref.ref[Any]] = {}
-"""Those whose ``pools`` nobody has asked for."""
+_kept: dict[str, Host] = {}
 
 Pool = dict[str, Any]
 
@@ -49,16 +50,33 @@ def _init(self: Any, numa_topology: Any, stats: Any = None, dev_filter: Any = No
     if text is None:
         self.pools = sorted((pool.to_dict() for pool in stats), key=len) if stats else []
         return
-    setattr(self, _UNREAD, _read(text))
-    key = id(self)
-    _lazy[key] = weakref.ref(self, lambda _: _lazy.pop(key, None))
+    setattr(self, _UNREAD, _kept.get(text) or _read(text))
 
 
-def _read(text: str) -> Pools:
+class Host:
+    """The pools of one host as the database has them, and what was asked about them."""
+
+    __slots__ = ("_answers", "pools")
+
+    def __init__(self, pools: Pools) -> None:
+        self.pools = pools
+        self._answers: dict[int, tuple[Workload, bool | None]] = {}
+
+    def supports(self, asked: Workload) -> bool | None:
+        """As ``nova_supports``; the same question is answered once."""
+        known = self._answers.get(id(asked))
+        # The workload is held, so that no other can have its id.
+        if known is not None:
+            return known[1]
+        answer = nova_supports(self.pools, asked)
+        if len(self._answers) >= MAX_ANSWERS:
+            self._answers.clear()
+        self._answers[id(asked)] = asked, answer
+        return answer
+
+
+def _read(text: str) -> Host:
     """The pools of one host. A row that cannot be read costs that host, and not the request."""
-    known = _kept.get(text)
-    if known is not None:
-        return known
     try:
         pools = Pools(text)
     except SlotwiseError as error:
@@ -66,15 +84,14 @@ def _read(text: str) -> Pools:
         pools = Pools([])
     if len(_kept) >= MAX_KEPT:
         del _kept[next(iter(_kept))]
-    _kept[text] = pools
-    return pools
+    host = _kept[text] = Host(pools)
+    return host
 
 
 def _getattr(self: Any, name: str) -> Any:
     """What was not needed so far: ``pools`` and ``dev_filter``."""
     if name == "pools" and _UNREAD in self.__dict__:
-        self.pools = [_flat(pool) for pool in self.__dict__.pop(_UNREAD).to_list()]
-        _lazy.pop(id(self), None)
+        self.pools = [_flat(pool) for pool in self.__dict__.pop(_UNREAD).pools.to_list()]
         return self.pools
     if name == "dev_filter":
         self.dev_filter = whitelist.Whitelist(nova_stats.CONF.pci.device_spec)
@@ -89,14 +106,13 @@ def _flat(pool: Pool) -> Pool:
 
 def before_restore() -> None:
     """Gives Nova the attributes that its own code expects."""
-    for reference in list(_lazy.values()):
-        stats = reference()
-        if stats is not None:
+    for stats in gc.get_objects():
+        if type(stats) is nova_stats.PciDeviceStats and _UNREAD in vars(stats):
             _getattr(stats, "pools")
 
 
 def _engine_pools(self: Any, asks_for_sockets: bool) -> Pools:
-    unread: Pools | None = self.__dict__.get(_UNREAD)
+    unread = unread_pools(self)
     if asks_for_sockets:
         return nova_pools(self.pools, questions.numa_topology(self.numa_topology))
     if unread is not None:
@@ -112,25 +128,40 @@ def _engine_pools(self: Any, asks_for_sockets: bool) -> Pools:
     return seen[1]
 
 
+def unread_pools(stats: Any) -> Pools | None:
+    """The pools that nobody has looked at, in the engine's form."""
+    host: Host | None = vars(stats).get(_UNREAD)
+    return None if host is None else host.pools
+
+
+def _asks_for_sockets(requests: Sequence[Any], cells: Any) -> bool:
+    """Only this policy looks at the host's cells."""
+    return bool(cells) and any(getattr(asked, "_obj_numa_policy", None) == "socket" for asked in requests)
+
+
 def _question(
     self: Any, requests: Sequence[Any], mapping: Any, cells: Any, how: str
 ) -> tuple[Pools, Workload]:
-    # Only this policy looks at the host's cells.
-    sockets = bool(cells) and any(getattr(asked, "_obj_numa_policy", None) == "socket" for asked in requests)
-    return _engine_pools(self, sockets), questions.workload(requests, mapping, cells, how)
+    pools = _engine_pools(self, _asks_for_sockets(requests, cells))
+    return pools, questions.workload(requests, mapping, cells, how)
 
 
 def support_requests(self: Any, requests: Sequence[Any], provider_mapping: Any, numa_cells: Any = None) -> bool:
     """Whether this host can serve the requests; nothing is taken."""
     if not requests:
         return True
-    pools, asked = _question(self, requests, provider_mapping, numa_cells, strategy())
-    supports = nova_supports(pools, asked)
+    asked = questions.workload(requests, provider_mapping, numa_cells, strategy())
+    host: Host | None = self.__dict__.get(_UNREAD)
+    if host is not None and not _asks_for_sockets(requests, numa_cells):
+        supports = host.supports(asked)
+    else:
+        supports = nova_supports(_engine_pools(self, _asks_for_sockets(requests, numa_cells)), asked)
     if supports is None:
         # The compute node decides then: no host is lost because the question is hard.
         LOG.warning("A host passes undecided: the search for its PCI devices was given up")
         return True
     if not supports and LOG.isEnabledFor(10):
+        pools = _engine_pools(self, _asks_for_sockets(requests, numa_cells))
         LOG.debug("%s", nova_fit(pools, asked, False)[0])
     return supports
 
