@@ -4,16 +4,20 @@
 //! attributes and NUMA node) and how many are free. What it answers about a host is what [`Pools::fit`] answers about
 //! [`Fleet::pools`] of that host; it only finds it with less work.
 
+mod cache;
 mod classes;
+mod columns;
 mod delta;
 mod explain;
 mod filter;
 mod host_set;
 mod hosts;
 mod journal;
+mod lists;
 mod memory;
 mod names;
 mod place;
+mod plan;
 mod rank;
 mod reserve;
 mod rows;
@@ -33,9 +37,11 @@ pub use self::reserve::Reservation;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use self::cache::Cache;
 use self::classes::Classes;
 use self::hosts::TextMark;
 use self::journal::Journal;
+use self::lists::Lists;
 use self::names::Names;
 use self::rank::DemandMix;
 use self::reserve::Held;
@@ -93,6 +99,8 @@ pub struct Fleet {
     held: BTreeMap<u32, Held>,
     demand: DemandMix,
     journal: Journal,
+    lists: Lists,
+    cache: Cache,
 }
 
 impl Fleet {
@@ -217,9 +225,9 @@ impl Fleet {
             + self.texts.capacity() * size_of::<TextMark>()
             + self.live.bytes()
             + self.free_ids.len() * 8;
-        let classes = self.classes.bytes();
+        let classes = self.classes.bytes() + self.lists.bytes();
         let details = providers + tags + self.topologies.bytes() + held + reserved;
-        let caches = self.journal.bytes();
+        let caches = self.journal.bytes() + self.cache.bytes();
         FleetMemory {
             pools,
             hosts,

@@ -53,6 +53,16 @@ impl Classes {
         }
     }
 
+    /// The classes that came to be lately.
+    pub(super) fn births(&self) -> &Journal {
+        &self.births
+    }
+
+    /// How many pools and reservations are of a class.
+    pub(super) fn uses(&self, class: u32) -> u64 {
+        self.get(class).map_or(0, |class| class.uses)
+    }
+
     /// The class of a pool, if any host has it.
     pub(super) fn find(&self, pool: &Pool) -> Option<u32> {
         let same = |&id: &u32| is_of(self.pool(id), pool);

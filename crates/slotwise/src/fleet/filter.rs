@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Fleet;
 use super::host_set::HostSet;
+use super::plan::Counting;
 use crate::error::{Error, ErrorKind, Result};
 use crate::extra_info::ExtraInfo;
 use crate::policy::{self, HostTable, Policy, Query, Scope, SetId};
@@ -107,8 +108,15 @@ impl Fleet {
         let filtering = policies.iter().any(|policy| policy.scope().filter);
         // Which of the hosts that fit are wanted is known only when the policies have been asked.
         let limit = options.limit.filter(|_| !filtering).unwrap_or(usize::MAX);
-        let mut asked = self.asked(options)?;
         let mut answer = FleetAnswer::default();
+        if options.hosts.is_none() && options.among.is_none() && options.limit.is_none() && !filtering {
+            let known = self.cache.answer(self, workload);
+            (answer.hosts, answer.undecided) = (known.hosts.clone(), known.undecided.clone());
+            (answer.asked, answer.fits) = (self.len() as u64, known.fits as u64);
+            answer.no_fit = answer.asked - answer.fits - answer.undecided.len() as u64;
+            return Ok(answer);
+        }
+        let mut asked = self.asked(options)?;
         match &options.hosts {
             None => self.decide(workload, &asked, limit, &mut answer),
             Some(questions) => self.ask_each(workload, questions, &asked, limit, &mut answer)?,
@@ -162,6 +170,15 @@ impl Fleet {
 
     /// Decides these hosts in the order of ids, at least up to the `limit`th that fits.
     fn decide(&self, workload: &Workload, asked: &HostSet, limit: usize, answer: &mut FleetAnswer) {
+        let few = asked.len() <= self.rows.len() / 64;
+        let costly = || !Counting::of(workload).is_some_and(|counting| counting.settles());
+        if !few && (limit == usize::MAX || !costly()) {
+            let known = self.cache.answer(self, workload);
+            (answer.hosts, answer.undecided) = (known.hosts.clone(), known.undecided.clone());
+            answer.hosts.intersect(asked);
+            answer.undecided.intersect(asked);
+            return;
+        }
         let mut decider = Decider::new(self, workload);
         let mut found = 0;
         for id in asked.iter() {

@@ -153,6 +153,13 @@ impl HostSet {
         }
     }
 
+    /// Removes these hosts.
+    pub(crate) fn remove_all(&mut self, ids: &[u32]) {
+        for &id in ids {
+            self.remove(id);
+        }
+    }
+
     /// The highest id.
     #[must_use]
     pub fn last(&self) -> Option<u32> {

@@ -296,6 +296,16 @@ impl Fleet {
             row.slots.iter().for_each(|slot| self.classes.release(slot.class));
             return Err(error);
         }
+        // A class that this host had already is listed for it already.
+        for (slot, &Slot { class, .. }) in row.slots.iter().enumerate() {
+            let known = old.contains(&class) || row.slots[..slot].iter().any(|other| other.class == class);
+            if !known {
+                if self.classes.uses(class) == 1 {
+                    self.lists.born(class);
+                }
+                self.lists.add(class, id, &self.classes, &self.rows);
+            }
+        }
         old.into_iter().for_each(|class| self.classes.release(class));
         match row.providers {
             Some(providers) => self.providers.insert(id, providers),

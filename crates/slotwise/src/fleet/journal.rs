@@ -30,6 +30,12 @@ impl Journal {
         }
     }
 
+    /// What changed since change number `since` was the next one; `None` if that is too long ago.
+    pub(super) fn since(&self, since: u64) -> Option<&[u32]> {
+        let skip = usize::try_from(since.checked_sub(self.start)?).ok()?;
+        self.list.get(skip..)
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.list.capacity() * 4
     }

@@ -11,7 +11,7 @@ pub struct FleetMemory {
     pub pools: usize,
     /// Names of hosts, the index over them, versions and what is remembered of texts.
     pub hosts: usize,
-    /// Interned attribute sets.
+    /// Interned attribute sets, and the hosts that have the rare ones.
     pub classes: usize,
     /// Placement's providers, tags of hosts, NUMA topologies and reservations.
     pub details: usize,
@@ -21,10 +21,10 @@ pub struct FleetMemory {
     pub total: usize,
 }
 
-/// Makes room for `more` elements, an eighth in reserve: a million hosts are too many to keep as much again free.
+/// Makes room for `more` elements, a sixteenth in reserve: a million hosts are too many to keep as much again free.
 pub(super) fn tight<T>(list: &mut Vec<T>, more: usize) {
     if list.capacity() - list.len() < more {
-        list.reserve_exact(more.max(list.len() / 8 + 64));
+        list.reserve_exact(more.max(list.len() / 16 + 16));
     }
 }
 

@@ -58,7 +58,7 @@ impl Names {
         limits::check("length of all names", self.text.len() + name.len(), u32::MAX as usize)?;
         let span = Span { start: self.text.len() as u32, len: name.len() as u32 };
         if self.text.capacity() - self.text.len() < name.len() {
-            self.text.reserve_exact(name.len().max(self.text.len() / 8 + 64));
+            self.text.reserve_exact(name.len().max(self.text.len() / 16 + 64));
         }
         self.text.push_str(name);
         match self.spans.get_mut(id as usize) {

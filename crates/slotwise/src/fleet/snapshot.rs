@@ -231,6 +231,7 @@ fn restore(stored: &Stored<'_>) -> Result<Fleet> {
         }
     }
     fleet.classes.forget_unused();
+    fleet.list_classes();
     fleet.journal = Journal::starting_at(stored.sequence);
     for (list, stored) in
         [(&mut fleet.demand.declared, &stored.declared), (&mut fleet.demand.recent, &stored.recent)]
@@ -316,6 +317,15 @@ fn restore_details(fleet: &mut Fleet, stored: &Stored<'_>) -> Result<()> {
 }
 
 impl Fleet {
+    /// Lists the hosts of rare classes.
+    fn list_classes(&mut self) {
+        for id in 0..self.id_bound() {
+            for lane in self.rows.lanes(id) {
+                self.lists.add(lane >> 8, id, &self.classes, &self.rows);
+            }
+        }
+    }
+
     /// Whether the row of a host is in the stable order of pools.
     fn pools_are_in_order(&self, id: u32) -> bool {
         let providers = self.providers.get(&id);
