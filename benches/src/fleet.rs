@@ -41,7 +41,10 @@ impl Catalogue {
     ///
     /// None.
     pub fn new() -> Result<Self> {
-        (0..=MODELS).map(|model| (0..POOLS).map(|slot| pool(model, slot)).collect()).collect::<Result<_>>().map(Catalogue)
+        (0..=MODELS)
+            .map(|model| (0..POOLS).map(|slot| pool(model, slot)).collect())
+            .collect::<Result<_>>()
+            .map(Catalogue)
     }
 
     /// The pools of host number `host`, some of whose devices are in use.
@@ -72,7 +75,8 @@ fn pool(model: usize, slot: usize) -> Result<Pool> {
         ("address", address.as_str()),
     ])?;
     if slot < 8 {
-        attributes.insert("physical_network", Some(NETWORKS[(model + slot / 2) % NETWORKS.len()].to_owned()))?;
+        attributes
+            .insert("physical_network", Some(NETWORKS[(model + slot / 2) % NETWORKS.len()].to_owned()))?;
     }
     Ok(Pool {
         attributes: attributes.into(),

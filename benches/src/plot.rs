@@ -72,11 +72,8 @@ pub fn draw(title: &str, x_name: &str, series: &[Series], y: impl Fn(i32) -> Str
         );
     }
     // Names keep a line's distance from each other, in the order of the lines' ends.
-    let mut ends: Vec<(f64, usize)> = series
-        .iter()
-        .enumerate()
-        .filter_map(|(i, line)| Some((up(line.points.last()?.1), i)))
-        .collect();
+    let mut ends: Vec<(f64, usize)> =
+        series.iter().enumerate().filter_map(|(i, line)| Some((up(line.points.last()?.1), i))).collect();
     ends.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut lowest = TOP - 18.0;
     for (end, i) in ends {

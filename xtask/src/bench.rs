@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::{c, nova, policies, python, sh, toolchain, wasm};
 
@@ -23,15 +23,39 @@ pub(crate) fn once() -> Result<Command> {
     Ok(benches)
 }
 
-/// `cargo xtask compare [nova]`
+/// `cargo xtask compare [nova | fleet [HOSTS]]`
 pub(crate) fn compare(arguments: &[String]) -> Result<()> {
     if arguments == ["nova"] {
         return nova::compare();
+    }
+    if let Some((first, rest)) = arguments.split_first()
+        && first == "fleet"
+    {
+        return compare_fleet(rest);
     }
     crate::no_arguments(arguments)?;
     toolchain::ensure()?;
     doors("release")?;
     sh::run(name_doors(&mut sh::program(sh::target_dir().join("release/compare")), "release"))
+}
+
+/// `cargo xtask compare fleet [HOSTS]`: writes the plot only for the full size.
+fn compare_fleet(arguments: &[String]) -> Result<()> {
+    if arguments.len() > 1 {
+        bail!("compare fleet takes one number of hosts, but got {arguments:?}");
+    }
+    toolchain::ensure()?;
+    sh::build_workspace("release")?;
+    let mut compare = sh::program(sh::target_dir().join("release/compare-fleet"));
+    compare.args(arguments);
+    match nova::interpreter()? {
+        Ok(python) => compare.env("SLOTWISE_NOVA_PYTHON", python),
+        Err(reason) => compare.env("SLOTWISE_NOVA_REASON", reason),
+    };
+    if arguments.is_empty() {
+        compare.env("SLOTWISE_PLOT", sh::root().join("benches/fleet.svg"));
+    }
+    sh::run(&mut compare)
 }
 
 /// Builds what the benches call through: the C program, the Python package and the component.

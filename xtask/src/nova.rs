@@ -98,6 +98,14 @@ fn install(profile: &str) -> Result<Result<(), String>> {
     Ok(Ok(()))
 }
 
+/// The Python that has Nova, made if need be; the inner error says why there can be none here.
+pub(crate) fn interpreter() -> Result<Result<PathBuf, String>> {
+    Ok(match ensure_environment()? {
+        None => Ok(environment().join("bin/python")),
+        Some(reason) => Err(reason),
+    })
+}
+
 fn environment() -> PathBuf {
     sh::target_dir().join("nova-venv")
 }

@@ -1,63 +1,81 @@
-//! The loops over columns of bytes, written so that the compiler turns them into vector code on any CPU.
+//! Columns of counts, one byte per host, laid out so that the compiler makes vector code of the loops over them.
+//!
+//! A block of 128 bytes answers for 128 hosts. Host `8 b + j` of a block is byte `16 j + b`: comparing the `j`th sixteen
+//! bytes with a bound gives bit `j` of sixteen bytes of the answer, so that the answer's bits need no gathering. That is
+//! plain code, which becomes the baseline's own vector instructions on any platform.
 
-/// For each place, whether every column has at least its bound there: one bit per place.
-pub(super) fn at_least(columns: &[&[u8]], bounds: &[u8]) -> Vec<u64> {
-    match (columns, bounds) {
-        (&[a], &[x]) => scan([a], [x]),
-        (&[a, b, c], &[x, y, z]) => scan([a, b, c], [x, y, z]),
-        _ => {
-            let len = columns.first().map_or(0, |column| column.len());
-            let mut words = vec![u64::MAX; len.div_ceil(64)];
-            for (column, &bound) in columns.iter().zip(bounds) {
-                words.iter_mut().zip(scan([column], [bound])).for_each(|(word, other)| *word &= other);
-            }
-            words
+/// So many hosts make a block.
+const BLOCK: usize = 128;
+
+/// A count for each place, up to 255.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Column(Vec<[u8; BLOCK]>);
+
+impl Column {
+    /// Makes room for so many places.
+    pub(super) fn grow(&mut self, places: usize) {
+        let blocks = places.div_ceil(BLOCK);
+        if blocks > self.0.len() {
+            let more = blocks - self.0.len();
+            super::memory::tight(&mut self.0, more);
+            self.0.resize(blocks, [0; BLOCK]);
         }
+    }
+
+    pub(super) fn set(&mut self, place: usize, count: u8) {
+        self.0[place / BLOCK][place % 8 * 16 + place % BLOCK / 8] = count;
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.0.capacity() * BLOCK
     }
 }
 
-/// The same for a known number of columns of the same length.
-fn scan<const N: usize>(columns: [&[u8]; N], bounds: [u8; N]) -> Vec<u64> {
-    let len = columns[0].len();
-    let mut words = Vec::with_capacity(len.div_ceil(64));
-    let whole = columns.map(|column| column.as_chunks::<64>().0);
-    for block in 0..whole[0].len() {
-        words.push(pack(&compare(whole.map(|blocks| &blocks[block]), bounds)));
-    }
-    if !len.is_multiple_of(64) {
-        let mut last = [[0; 64]; N];
-        for (last, column) in last.iter_mut().zip(columns) {
-            let rest = &column[len - len % 64..];
-            last[..rest.len()].copy_from_slice(rest);
+/// For each place, whether every column has at least its bound there: one bit per place. The bounds are over 0, so that
+/// places that were never set are not among them.
+pub(super) fn at_least(columns: &[Column], bounds: &[u8]) -> Vec<u64> {
+    let mut words: Vec<u64> = Vec::new();
+    for first in (0..columns.len().min(bounds.len())).step_by(3) {
+        // Three at a time; where there are fewer, the last is compared again.
+        let last = columns.len().min(bounds.len()) - 1;
+        let [a, b, c] = [first, (first + 1).min(last), (first + 2).min(last)];
+        let bits = scan([&columns[a], &columns[b], &columns[c]], [bounds[a], bounds[b], bounds[c]]);
+        let more = bits.as_flattened().as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word));
+        match first {
+            0 => words = more.collect(),
+            _ => words.iter_mut().zip(more).for_each(|(word, other)| *word &= other),
         }
-        let word = pack(&compare(last.each_ref(), bounds));
-        words.push(word & ((1 << (len % 64)) - 1));
     }
     words
 }
 
-/// For each of 64 places 1 if every column has its bound there, else 0.
-#[inline(always)]
-fn compare<const N: usize>(columns: [&[u8; 64]; N], bounds: [u8; N]) -> [u8; 64] {
-    let mut all = [1; 64];
-    for (column, bound) in columns.into_iter().zip(bounds) {
-        for (all, &count) in all.iter_mut().zip(column) {
-            *all &= u8::from(count >= bound);
-        }
+/// The same for three columns, sixteen bytes for a block.
+fn scan(columns: [&Column; 3], bounds: [u8; 3]) -> Vec<[u8; BLOCK / 8]> {
+    let blocks = columns[0].0.len();
+    let columns = columns.map(|column| &column.0[..blocks]);
+    let mut bits = vec![[0; BLOCK / 8]; blocks];
+    for (block, bits) in bits.iter_mut().enumerate() {
+        *bits = compare(columns.map(|column| &column[block]), bounds);
     }
-    all
+    bits
 }
 
-/// Packs 64 bytes that are 0 or 1 into 64 bits.
+/// Compares one block. In this shape, and for three columns, the loops become comparisons of sixteen bytes at once;
+/// others that say the same do not.
 #[inline(always)]
-fn pack(bytes: &[u8; 64]) -> u64 {
-    let mut word = 0;
-    for (i, eight) in bytes.as_chunks::<8>().0.iter().enumerate() {
-        // The product brings the lowest bit of byte `k` to bit `56 + k`.
-        let bits = u64::from_le_bytes(*eight).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-        word |= bits << (8 * i);
+#[allow(clippy::needless_range_loop)]
+fn compare(columns: [&[u8; BLOCK]; 3], bounds: [u8; 3]) -> [u8; BLOCK / 8] {
+    let mut bits = [0_u8; BLOCK / 8];
+    for j in 0..8 {
+        for b in 0..16 {
+            let mut enough = true;
+            for n in 0..3 {
+                enough &= columns[n][16 * j + b] >= bounds[n];
+            }
+            bits[b] |= u8::from(enough) << j;
+        }
     }
-    word
+    bits
 }
 
 #[cfg(test)]
@@ -66,19 +84,26 @@ mod tests {
 
     #[test]
     fn a_bit_for_each_place() {
-        for len in [0, 1, 63, 64, 65, 200, 1000] {
-            let column =
-                |salt: usize| -> Vec<u8> { (0..len).map(|i| ((i * 37 + salt * 91) % 256) as u8).collect() };
-            for count in 1..8 {
-                let columns: Vec<Vec<u8>> = (0..count).map(column).collect();
-                let bounds: Vec<u8> = (0..count).map(|i| [0, 3, 255, 100, 1, 7, 20][i]).collect();
-                let slices: Vec<&[u8]> = columns.iter().map(Vec::as_slice).collect();
-                let words = at_least(&slices, &bounds);
-                assert_eq!(words.len(), len.div_ceil(64));
+        for len in [0_usize, 1, 63, 64, 65, 127, 128, 129, 200, 1000] {
+            let count = |salt: usize, place: usize| ((place * 37 + salt * 91) % 256) as u8;
+            for number in 1..8 {
+                let mut columns = vec![Column::default(); number];
+                for (salt, column) in columns.iter_mut().enumerate() {
+                    column.grow(len / 2);
+                    column.grow(len);
+                    (0..len).for_each(|place| column.set(place, count(salt, place)));
+                }
+                let bounds: Vec<u8> = (0..number).map(|i| [1, 3, 255, 100, 1, 7, 20][i]).collect();
+                let words = at_least(&columns, &bounds);
+                assert!(words.len() * 64 >= len);
                 for place in 0..words.len() * 64 {
-                    let expected = place < len
-                        && columns.iter().zip(&bounds).all(|(column, &bound)| column[place] >= bound);
-                    assert_eq!(words[place / 64] >> (place % 64) & 1 == 1, expected, "{len} {count} {place}");
+                    let enough = |(salt, &bound): (usize, &u8)| count(salt, place) >= bound;
+                    let expected = place < len && bounds.iter().enumerate().all(enough);
+                    assert_eq!(
+                        words[place / 64] >> (place % 64) & 1 == 1,
+                        expected,
+                        "{len} {number} {place}"
+                    );
                 }
             }
         }

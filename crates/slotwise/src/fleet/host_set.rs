@@ -31,6 +31,11 @@ impl HostSet {
         HostSet { words: Vec::new() }
     }
 
+    /// An empty set with room for the ids below `bound`.
+    pub(crate) fn with_room(bound: u32) -> Self {
+        HostSet { words: vec![0; bound.div_ceil(Self::BITS) as usize] }
+    }
+
     /// All ids below `bound`.
     #[must_use]
     pub fn below(bound: u32) -> Self {

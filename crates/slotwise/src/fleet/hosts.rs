@@ -200,7 +200,7 @@ impl Fleet {
     /// Makes room for so many more hosts at once.
     pub fn reserve_hosts(&mut self, more: usize) {
         let more = more.min(1 << 24);
-        self.names.reserve(more);
+        self.names.reserve(more, 0);
         super::memory::tight(&mut self.versions, more);
     }
 

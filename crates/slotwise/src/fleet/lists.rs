@@ -51,6 +51,14 @@ impl Lists {
         }
     }
 
+    /// Which classes are to be listed, from how often they are used; for a fleet that has no lists yet.
+    pub(super) fn prepare(&mut self, classes: &Classes, rows: &Rows) -> Vec<bool> {
+        let most = Self::ALWAYS.max(rows.len() / Self::PART) as u64;
+        let rare: Vec<bool> = (0..classes.len() as u32).map(|class| classes.uses(class) <= most).collect();
+        self.list = rare.iter().map(|&rare| List { hosts: Vec::new(), common: !rare }).collect();
+        rare
+    }
+
     /// Begins anew for a class that is new under this id.
     pub(super) fn born(&mut self, class: u32) {
         if let Some(list) = self.list.get_mut(class as usize) {

@@ -3,6 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use super::memory::{push, tight};
 use crate::error::{Error, ErrorKind, Result};
@@ -53,9 +54,20 @@ impl Names {
         self.spans.get(id as usize).map_or("", |span| &self.text[span.range()])
     }
 
-    /// Names the host `id`, which had no name and is at most one past the last.
+    /// Names the host `id`, which had no name and is at most one past the last; no other has this name.
     pub(super) fn set(&mut self, id: u32, name: &str) -> Result<()> {
         limits::check("length of all names", self.text.len() + name.len(), u32::MAX as usize)?;
+        self.set_if_new(id, name);
+        Ok(())
+    }
+
+    /// As [`Names::set`], if no other host has the name and all names are known to be short enough.
+    pub(super) fn set_if_new(&mut self, id: u32, name: &str) -> bool {
+        let (spans, text) = (&self.spans, &self.text);
+        let of = |id: u32| &text[spans[id as usize].range()];
+        let entry = self.index.entry(hash(name), |&other| of(other) == name, |&other| hash(of(other)));
+        let Entry::Vacant(entry) = entry else { return false };
+        entry.insert(id);
         let span = Span { start: self.text.len() as u32, len: name.len() as u32 };
         if self.text.capacity() - self.text.len() < name.len() {
             self.text.reserve_exact(name.len().max(self.text.len() / 16 + 64));
@@ -65,9 +77,7 @@ impl Names {
             Some(place) => *place = span,
             None => push(&mut self.spans, span),
         }
-        let (spans, text) = (&self.spans, &self.text);
-        self.index.insert_unique(hash(name), id, |&other| hash(&text[spans[other as usize].range()]));
-        Ok(())
+        true
     }
 
     /// Gives the next id no name.
@@ -100,9 +110,12 @@ impl Names {
         }
     }
 
-    /// Makes room for so many hosts.
-    pub(super) fn reserve(&mut self, hosts: usize) {
+    /// Makes room for so many hosts more, with names of so many bytes together.
+    pub(super) fn reserve(&mut self, hosts: usize, bytes: usize) {
         tight(&mut self.spans, hosts);
+        self.text.reserve_exact(bytes);
+        let (spans, text) = (&self.spans, &self.text);
+        self.index.reserve(hosts, |&id| hash(&text[spans[id as usize].range()]));
     }
 
     pub(super) fn bytes(&self) -> usize {

@@ -5,8 +5,10 @@
 //! than that. The columns do not depend on how many devices the requests want, so that one plan answers for all counts,
 //! and each host's entries depend on its own row only, so that a plan is repaired host by host.
 
+use std::collections::HashMap;
+
 use super::Fleet;
-use super::columns;
+use super::columns::{self, Column};
 use super::filter::sees_providers;
 use super::host_set::HostSet;
 use crate::device::DeviceType;
@@ -138,12 +140,29 @@ pub(super) struct Plan {
     /// The classes and the rows that are heeded: numbers in the journals.
     births: u64,
     sequence: u64,
-    /// The hosts that are looked at, in order; all if `None`.
-    ids: Option<Vec<u32>>,
+    /// The hosts that are looked at; all if `None`.
+    few: Option<Few>,
     /// For each set of kinds, for each of these hosts, how many devices can serve any of them; 255 stands for more.
-    columns: Vec<Vec<u8>>,
+    columns: Vec<Column>,
     /// The hosts for which the count alone proves nothing.
     complex: HostSet,
+}
+
+/// Some hosts, each with its place in the columns.
+#[derive(Clone, Debug, Default)]
+struct Few {
+    ids: Vec<u32>,
+    places: HashMap<u32, usize>,
+}
+
+impl Few {
+    /// The place of a host, which it gets if need be.
+    fn place(&mut self, id: u32) -> usize {
+        *self.places.entry(id).or_insert_with(|| {
+            self.ids.push(id);
+            self.ids.len() - 1
+        })
+    }
 }
 
 impl Plan {
@@ -163,26 +182,22 @@ impl Plan {
             coupled: false,
             births: fleet.classes.births().end(),
             sequence: fleet.sequence(),
-            ids: None,
-            columns: vec![Vec::new(); sets],
+            few: None,
+            columns: vec![Column::default(); sets],
             complex: HostSet::new(),
         };
         plan.judge(fleet, 0..fleet.classes.len() as u32);
-        plan.ids = plan.few(fleet);
-        match plan.ids.take() {
+        match plan.few(fleet) {
             Some(ids) => {
-                plan.columns.iter_mut().for_each(|column| column.resize(ids.len(), 0));
-                for (at, &id) in ids.iter().enumerate() {
-                    plan.count(fleet, id, at);
-                }
-                plan.ids = Some(ids);
+                plan.few = Some(Few {
+                    ids: Vec::with_capacity(ids.len()),
+                    places: HashMap::with_capacity(ids.len()),
+                });
+                ids.into_iter().for_each(|id| plan.count(fleet, id));
             }
             None => {
-                let bound = fleet.id_bound();
-                plan.columns.iter_mut().for_each(|column| column.resize(bound as usize, 0));
-                for id in 0..bound {
-                    plan.count(fleet, id, id as usize);
-                }
+                plan.columns.iter_mut().for_each(|column| column.grow(fleet.id_bound() as usize));
+                (0..fleet.id_bound()).for_each(|id| plan.count(fleet, id));
             }
         }
         plan
@@ -199,27 +214,9 @@ impl Plan {
             return false;
         }
         self.judge(fleet, births.iter().copied());
-        match self.ids.take() {
-            Some(mut ids) => {
-                for &id in changes {
-                    let at = ids.binary_search(&id).unwrap_or_else(|at| {
-                        ids.insert(at, id);
-                        self.columns.iter_mut().for_each(|column| column.insert(at, 0));
-                        at
-                    });
-                    self.count(fleet, id, at);
-                }
-                let few = ids.len() <= 4096.max(fleet.rows.len() / 8);
-                self.ids = Some(ids);
-                if !few {
-                    return false;
-                }
-            }
-            None => {
-                let bound = fleet.id_bound() as usize;
-                self.columns.iter_mut().for_each(|column| column.resize(bound, 0));
-                changes.iter().for_each(|&id| self.count(fleet, id, id as usize));
-            }
+        changes.iter().for_each(|&id| self.count(fleet, id));
+        if self.few.as_ref().is_some_and(|few| few.ids.len() > 4096.max(fleet.rows.len() / 8)) {
+            return false;
         }
         (self.births, self.sequence) = (fleet.classes.births().end(), fleet.sequence());
         true
@@ -273,13 +270,18 @@ impl Plan {
         let (_, classes) = best?;
         let mut ids: Vec<u32> =
             classes.iter().filter_map(|&class| fleet.lists.get(class)).flatten().copied().collect();
-        ids.sort_unstable();
+        // Hosts mostly come in their order, which this sort makes use of.
+        ids.sort();
         ids.dedup();
         Some(ids)
     }
 
     /// Counts one host anew.
-    fn count(&mut self, fleet: &Fleet, id: u32, at: usize) {
+    fn count(&mut self, fleet: &Fleet, id: u32) {
+        let place = match &mut self.few {
+            Some(few) => few.place(id),
+            None => id as usize,
+        };
         let mut parts = [0_u32; 1 << MAX_KINDS];
         let mut roles = 0;
         for &lane in fleet.rows.lanes(id) {
@@ -293,7 +295,8 @@ impl Plan {
         for (set, column) in (1..).zip(&mut self.columns) {
             let serving = |&(mask, _): &(usize, &u32)| mask & set != 0;
             let count: u32 = parts.iter().enumerate().filter(serving).map(|(_, count)| count).sum();
-            column[at] = count.min(255) as u8;
+            column.grow(place + 1);
+            column.set(place, count.min(255) as u8);
         }
         if self.coupled {
             let exclusive = roles & (PHYSICAL | VIRTUAL) == PHYSICAL | VIRTUAL && self.excludes(fleet, id);
@@ -326,11 +329,16 @@ impl Plan {
         // Where more than 255 are wanted, a full column says only that there may be enough.
         let exact = needs.iter().all(|&need| need <= 255);
         let bounds: Vec<u8> = needs.iter().map(|&need| need.min(255) as u8).collect();
-        let columns: Vec<&[u8]> = self.columns.iter().map(Vec::as_slice).collect();
-        let words = columns::at_least(&columns, &bounds);
-        let mut passing = match &self.ids {
+        let words = columns::at_least(&self.columns, &bounds);
+        let mut passing = match &self.few {
             None => HostSet::from_words(words),
-            Some(ids) => HostSet::from_words(words).iter().map(|at| ids[at as usize]).collect(),
+            Some(few) => {
+                let mut passing = HostSet::with_room(fleet.id_bound());
+                HostSet::from_words(words).iter().for_each(|place| {
+                    passing.insert(few.ids[place as usize]);
+                });
+                passing
+            }
         };
         let mut open = HostSet::new();
         match counting.proof {
@@ -386,9 +394,8 @@ impl Plan {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        let columns: usize = self.columns.iter().map(Vec::capacity).sum();
-        columns
-            + self.ids.as_ref().map_or(0, |ids| ids.capacity() * 4)
+        self.columns.iter().map(Column::bytes).sum::<usize>()
+            + self.few.as_ref().map_or(0, |few| few.ids.capacity() * 4 + few.places.capacity() * 17)
             + self.masks.capacity() * 2
             + self.complex.bytes()
     }

@@ -213,14 +213,14 @@ impl Rows {
         let mut with_large = 0;
         for &end in ends {
             let span = Span { start: self.lanes.len() as u32, len: end - start };
-            for lane in lanes[start as usize * 4..end as usize * 4].chunks_exact(4) {
-                let lane = u32::from_le_bytes([lane[0], lane[1], lane[2], lane[3]]);
+            let row = lanes[start as usize * 4..end as usize * 4].as_chunks::<4>().0;
+            self.lanes.extend(row.iter().map(|lane| u32::from_le_bytes(*lane)));
+            for &lane in &self.lanes[span.range()] {
                 match uses.get_mut((lane >> 8) as usize) {
                     Some(uses) => *uses += 1,
                     None => return Err(invalid("a pool is of a class that is not there")),
                 }
                 with_large += usize::from(lane & LARGE == LARGE);
-                self.lanes.push(lane);
             }
             if span.len % 2 == 1 {
                 self.lanes.push(0);

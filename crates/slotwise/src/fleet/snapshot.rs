@@ -121,27 +121,27 @@ impl Fleet {
 
     /// All but the demand, whose texts are made first.
     fn stored(&self) -> Stored<'_> {
-        let hosts = 0..self.id_bound();
-        let (mut names, mut name_ends) = (String::with_capacity(self.names.text_len()), Vec::new());
-        name_ends.reserve_exact(hosts.len() * 4);
-        let (mut row_ends, mut lanes, mut end) = (Vec::with_capacity(hosts.len() * 4), Vec::new(), 0_u32);
-        lanes.reserve_exact(self.rows.lane_count() * 4);
-        for id in hosts {
+        let hosts = self.id_bound() as usize;
+        let mut names = String::with_capacity(self.names.text_len());
+        let (mut name_ends, mut row_ends) = (Vec::with_capacity(hosts), Vec::with_capacity(hosts));
+        let mut lanes: Vec<u8> = Vec::with_capacity(self.rows.lane_count() * 4);
+        for id in 0..hosts as u32 {
             names.push_str(self.names.get(id));
-            name_ends.extend_from_slice(&(names.len() as u32).to_le_bytes());
-            let row = self.rows.lanes(id);
-            end += row.len() as u32;
-            row_ends.extend_from_slice(&end.to_le_bytes());
-            row.iter().for_each(|lane| lanes.extend_from_slice(&lane.to_le_bytes()));
+            name_ends.push(names.len() as u32);
+            lanes.extend(self.rows.lanes(id).iter().flat_map(|lane| lane.to_le_bytes()));
+            row_ends.push((lanes.len() / 4) as u32);
         }
+        let mut versions = vec![0; hosts * 8];
+        let places = versions.as_chunks_mut::<8>().0;
+        places.iter_mut().zip(&self.versions).for_each(|(place, version)| *place = version.to_le_bytes());
         let (topology_of, topologies) = self.topologies.in_order();
 
         Stored {
             names: names.into(),
-            name_ends: name_ends.into(),
-            versions: self.versions.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>().into(),
-            topology_of: topology_of.iter().flat_map(|n| n.to_le_bytes()).collect::<Vec<u8>>().into(),
-            row_ends: row_ends.into(),
+            name_ends: bytes(&name_ends).into(),
+            versions: versions.into(),
+            topology_of: bytes(&topology_of).into(),
+            row_ends: bytes(&row_ends).into(),
             lanes: lanes.into(),
             large: self.rows.large().collect(),
             topologies: topologies
@@ -200,6 +200,7 @@ fn restore(stored: &Stored<'_>) -> Result<Fleet> {
         fleet.classes.restore(pool)?;
     }
     fleet.rows.restore(&row_ends, &stored.lanes, &stored.large, &mut fleet.classes)?;
+    fleet.names.reserve(hosts, stored.names.len());
     let mut start = 0;
     for (id, &end) in (0..).zip(&name_ends) {
         let name = stored.names.get(start..end as usize).ok_or_else(|| invalid("a name is out of bounds"))?;
@@ -213,10 +214,9 @@ fn restore(stored: &Stored<'_>) -> Result<Fleet> {
             continue;
         }
         super::Names::check(name)?;
-        if fleet.names.id(name).is_some() {
+        if !fleet.names.set_if_new(id, name) {
             return Err(invalid("two hosts have the same name"));
         }
-        fleet.names.set(id, name)?;
         fleet.live.insert(id);
     }
     if start != stored.names.len() {
@@ -224,11 +224,9 @@ fn restore(stored: &Stored<'_>) -> Result<Fleet> {
     }
     restore_topologies(&mut fleet, stored, &topology_of)?;
     restore_details(&mut fleet, stored)?;
-    for id in 0..fleet.id_bound() {
-        let ordered = fleet.pools_are_in_order(id);
-        if !ordered {
-            return Err(invalid("the pools of a host are out of order"));
-        }
+    let ranks: Vec<u32> = (0..fleet.classes.len() as u32).map(|class| fleet.classes.rank(class)).collect();
+    if !(0..fleet.id_bound()).all(|id| fleet.pools_are_in_order(id, &ranks)) {
+        return Err(invalid("the pools of a host are out of order"));
     }
     fleet.classes.forget_unused();
     fleet.list_classes();
@@ -319,22 +317,39 @@ fn restore_details(fleet: &mut Fleet, stored: &Stored<'_>) -> Result<()> {
 impl Fleet {
     /// Lists the hosts of rare classes.
     fn list_classes(&mut self) {
+        let rare = self.lists.prepare(&self.classes, &self.rows);
+        if !rare.contains(&true) {
+            return;
+        }
         for id in 0..self.id_bound() {
             for lane in self.rows.lanes(id) {
-                self.lists.add(lane >> 8, id, &self.classes, &self.rows);
+                if rare[(lane >> 8) as usize] {
+                    self.lists.add(lane >> 8, id, &self.classes, &self.rows);
+                }
             }
         }
     }
 
     /// Whether the row of a host is in the stable order of pools.
-    fn pools_are_in_order(&self, id: u32) -> bool {
+    fn pools_are_in_order(&self, id: u32, ranks: &[u32]) -> bool {
         let providers = self.providers.get(&id);
+        if providers.is_none() {
+            return self.rows.lanes(id).iter().map(|lane| ranks[(lane >> 8) as usize]).is_sorted();
+        }
         let rank = |(slot, Slot { class, .. }): (usize, Slot)| {
             let provider = providers.is_some_and(|list| list[slot].is_some());
             self.classes.rank(class) + u32::from(provider)
         };
         self.rows.slots(id).enumerate().map(rank).is_sorted()
     }
+}
+
+/// A column of numbers as bytes.
+fn bytes(numbers: &[u32]) -> Vec<u8> {
+    let mut bytes = vec![0; numbers.len() * 4];
+    let places = bytes.as_chunks_mut::<4>().0;
+    places.iter_mut().zip(numbers).for_each(|(place, number)| *place = number.to_le_bytes());
+    bytes
 }
 
 fn numbers(column: &[u8]) -> Result<Vec<u32>> {

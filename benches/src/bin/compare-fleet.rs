@@ -19,9 +19,14 @@ fn main() -> Result<()> {
         None => 1_000_000,
         Some(text) => text.replace('_', "").parse()?,
     };
-    let sizes: Vec<usize> =
-        [1_000, 10_000, 100_000, 1_000_000].into_iter().take_while(|&size| size < most).chain([most]).collect();
-    println!("Hosts with {POOLS} pools each. Medians; compare within this run, never with another machine.\n");
+    let sizes: Vec<usize> = [1_000, 10_000, 100_000, 1_000_000]
+        .into_iter()
+        .take_while(|&size| size < most)
+        .chain([most])
+        .collect();
+    println!(
+        "Hosts with {POOLS} pools each. Medians, for snapshots the fastest; compare within this run, never with another machine.\n"
+    );
     let nova = nova()?;
     let mut runs = Vec::new();
     for &hosts in &sizes {
@@ -150,9 +155,9 @@ impl Run {
         let put = start.elapsed() / 500;
 
         let bytes = fleet.snapshot();
-        let write = median(5, || Ok(drop(std::hint::black_box(fleet.snapshot()))))?;
-        let read = median(5, || Ok(drop(std::hint::black_box(Fleet::from_snapshot(&bytes)?))))?;
-        let copy = median(5, || Ok(drop(std::hint::black_box(bytes.clone()))))?;
+        let write = fastest(5, || Ok(drop(std::hint::black_box(fleet.snapshot()))))?;
+        let read = fastest(5, || Ok(drop(std::hint::black_box(Fleet::from_snapshot(&bytes)?))))?;
+        let copy = fastest(5, || Ok(drop(std::hint::black_box(bytes.clone()))))?;
         Ok(Run {
             hosts,
             fits,
@@ -191,9 +196,32 @@ fn median(rounds: usize, mut work: impl FnMut() -> Result<()>) -> Result<Duratio
     Ok(times[rounds / 2])
 }
 
+/// The fastest of some rounds: what takes long is disturbed by whatever else the machine does.
+fn fastest(rounds: usize, mut work: impl FnMut() -> Result<()>) -> Result<Duration> {
+    let mut best = Duration::MAX;
+    for _ in 0..rounds {
+        let start = Instant::now();
+        work()?;
+        best = best.min(start.elapsed());
+    }
+    Ok(best)
+}
+
+/// The fastest of some rounds: what takes long is disturbed by whatever else the machine does.
+fn fastest(rounds: usize, mut work: impl FnMut() -> Result<()>) -> Result<Duration> {
+    let mut best = Duration::MAX;
+    for _ in 0..rounds {
+        let start = Instant::now();
+        work()?;
+        best = best.min(start.elapsed());
+    }
+    Ok(best)
+}
+
 /// How long it takes to read the three columns of two requests once, which no answer by counting can be faster than.
 fn stream(hosts: usize) -> Result<Duration> {
-    let columns: Vec<Vec<u8>> = (0..3).map(|salt| (0..hosts).map(|i| (i * 7 + salt) as u8).collect()).collect();
+    let columns: Vec<Vec<u8>> =
+        (0..3).map(|salt| (0..hosts).map(|i| (i * 7 + salt) as u8).collect()).collect();
     median(60, || {
         let (mut blocks, mut sum) = ([0_u8; 64], 0_u8);
         for column in &columns {
@@ -214,11 +242,13 @@ fn scan(fleet: &Fleet, question: &Workload) -> Result<Duration> {
     let mut rows: Vec<Vec<(u32, u32)>> = Vec::new();
     let mut ids = std::collections::HashMap::new();
     for host in fleet.names(fleet.hosts()) {
-        let row = fleet.pools(host)?.as_slice().iter().map(|pool| {
-            let class = *ids.entry((std::sync::Arc::as_ptr(&pool.attributes), pool.numa_node)).or_insert_with(|| {
-                classes.push(pool.clone());
-                classes.len() as u32 - 1
-            });
+        let pools = fleet.pools(host)?;
+        let row = pools.as_slice().iter().map(|pool| {
+            let class =
+                *ids.entry((std::sync::Arc::as_ptr(&pool.attributes), pool.numa_node)).or_insert_with(|| {
+                    classes.push(pool.clone());
+                    classes.len() as u32 - 1
+                });
             (class, pool.count)
         });
         rows.push(row.collect());
@@ -240,7 +270,9 @@ fn scan(fleet: &Fleet, question: &Workload) -> Result<Duration> {
             }
             let [_, one, two, both] = parts;
             fits += usize::from(
-                one + both >= wanted[0] && two + both >= wanted[1] && one + two + both >= wanted[0] + wanted[1],
+                one + both >= wanted[0]
+                    && two + both >= wanted[1]
+                    && one + two + both >= wanted[0] + wanted[1],
             );
         }
         std::hint::black_box(fits);
@@ -250,11 +282,14 @@ fn scan(fleet: &Fleet, question: &Workload) -> Result<Duration> {
 
 /// What [`Pools::fit`] takes for one host.
 fn solver(fleet: &Fleet, question: &Workload) -> Result<Duration> {
-    let some: Vec<Pools> =
-        fleet.names(fleet.hosts()).take(1000).map(|host| fleet.pools(host)).collect::<slotwise::Result<_>>()?;
+    let some: Vec<Pools> = fleet
+        .names(fleet.hosts())
+        .take(1000)
+        .map(|host| fleet.pools(host))
+        .collect::<slotwise::Result<_>>()?;
     let time = median(7, || {
         for pools in &some {
-            std::hint::black_box(pools.fit(question)?);
+            let _ = std::hint::black_box(pools.fit(question)?);
         }
         Ok(())
     })?;
@@ -265,12 +300,18 @@ fn solver(fleet: &Fleet, question: &Workload) -> Result<Duration> {
 fn nova() -> Result<Option<Duration>> {
     const HOSTS: usize = 300;
     let Some(python) = std::env::var_os("SLOTWISE_NOVA_PYTHON") else {
-        println!("Nova is not measured: {}\n", std::env::var("SLOTWISE_NOVA_REASON").unwrap_or_else(|_| "it is not installed".to_owned()));
+        println!(
+            "Nova is not measured: {}\n",
+            std::env::var("SLOTWISE_NOVA_REASON").unwrap_or_else(|_| "it is not installed".to_owned())
+        );
         return Ok(None);
     };
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/doors/fleet_nova.py");
-    let mut child =
-        Command::new(python).args(["-W", "ignore", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut child = Command::new(python)
+        .args(["-W", "ignore", script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
     let fleet = fleet::fleet(HOSTS)?;
     let mut input = child.stdin.take().ok_or("no input")?;
     for host in fleet.names(fleet.hosts()) {
@@ -287,7 +328,10 @@ fn nova() -> Result<Option<Duration>> {
     if own != fits {
         return Err(format!("Nova finds {fits} of {HOSTS} hosts, the fleet {own}").into());
     }
-    println!("Nova's support_requests: {} per host ({HOSTS} hosts, {fits} fit on both sides)\n", show(Duration::from_nanos(time)));
+    println!(
+        "Nova's support_requests: {} per host ({HOSTS} hosts, {fits} fit on both sides)\n",
+        show(Duration::from_nanos(time))
+    );
     Ok(Some(Duration::from_nanos(time)))
 }
 
@@ -332,12 +376,21 @@ fn queries(runs: &[Run], nova: Option<Duration>) {
 fn changes(runs: &[Run]) {
     println!("Changes, memory, snapshots");
     let head = [
-        "hosts", "delta", "same text", "other pools", "memory per host", "resident per host", "snapshot", "write",
-        "read", "copy of it",
+        "hosts",
+        "delta",
+        "same text",
+        "other pools",
+        "memory per host",
+        "resident per host",
+        "snapshot",
+        "write",
+        "read",
+        "copy of it",
     ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for run in runs {
-        let pace = |time: Duration| format!("{:.2} GB/s", run.snapshot_bytes as f64 / time.as_secs_f64() / 1e9);
+        let pace =
+            |time: Duration| format!("{:.2} GB/s", run.snapshot_bytes as f64 / time.as_secs_f64() / 1e9);
         rows.push(vec![
             run.hosts.to_string(),
             show(run.delta),
@@ -359,13 +412,23 @@ fn goals(run: &Run, nova: Option<Duration>) {
     println!("Goals, at {} hosts", run.hosts);
     let mut rows = vec![["", "goal", "measured", ""].map(str::to_owned).to_vec()];
     let mut row = |name: &str, goal: &str, measured: String, met: bool| {
-        rows.push(vec![name.to_owned(), goal.to_owned(), measured, if met { "met" } else { "MISSED" }.to_owned()]);
+        rows.push(vec![
+            name.to_owned(),
+            goal.to_owned(),
+            measured,
+            if met { "met" } else { "MISSED" }.to_owned(),
+        ]);
     };
     let ratio = |a: Duration, b: Duration| a.as_secs_f64() / b.as_secs_f64();
     if let Some(nova) = nova {
         for (name, time) in [("new counts", run.counts), ("again", run.again)] {
             let faster = ratio(nova * run.hosts as u32, time);
-            row(&format!("faster than Nova per host, {name}"), "100000", format!("{faster:.0}"), faster >= 1e5);
+            row(
+                &format!("faster than Nova per host, {name}"),
+                "100000",
+                format!("{faster:.0}"),
+                faster >= 1e5,
+            );
         }
     }
     let over = ratio(run.counts, run.stream);
