@@ -8,6 +8,7 @@ mod counts;
 mod demo;
 mod docs;
 mod examples;
+mod fleet;
 mod nova;
 mod oracle;
 mod package;
@@ -136,6 +137,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[hardest] [CASES [SEED]]",
         about: "a million random instances against the brute-force oracle, or the search for the hardest",
         run: oracle::run,
+    },
+    Command {
+        name: "fleet",
+        arguments: "[STEPS [HOSTS [SEED]]]",
+        about: "a million random changes and questions to a fleet beside a naive model of it",
+        run: fleet::run,
     },
     Command { name: "bench", arguments: "[FILTER]", about: "run the criterion benches", run: bench::run },
     Command {

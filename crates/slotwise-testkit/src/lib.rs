@@ -6,12 +6,14 @@
 //! - [`conformance`] replays the cases in `tests/conformance` through any number of doors.
 //! - [`oracle`] decides small hosts by trying every assignment; [`generate`] makes random ones from a seed.
 //! - [`joint`] compares constrained instances, and the choice among assignments, with the oracle.
+//! - [`fleet`] runs random operations on a fleet beside a naive model of it.
 //! - [`model`] runs random operations on a tracker beside a naive model of it.
 //!
 //! This crate is for tests and developer commands only; nothing that ships depends on it.
 
 pub mod conformance;
 mod door;
+pub mod fleet;
 pub mod generate;
 pub mod joint;
 pub mod model;

@@ -505,3 +505,13 @@ fn altered_snapshots_are_refused_or_sound() {
     }
     assert!(sound > 50, "hardly any forged snapshot is read: {sound}");
 }
+
+/// `cargo xtask fleet` runs a million.
+#[test]
+fn a_long_run_beside_the_model() {
+    let counts = slotwise_testkit::fleet::run(5, 6_000, 300, 53, |_| {});
+    assert!(
+        counts.deltas > 1000 && counts.reserved > 50 && counts.questions > 20 && counts.fits > 100,
+        "{counts:?}"
+    );
+}

@@ -193,11 +193,11 @@ impl Plan {
                     ids: Vec::with_capacity(ids.len()),
                     places: HashMap::with_capacity(ids.len()),
                 });
-                ids.into_iter().for_each(|id| plan.count(fleet, id));
+                plan.count_few(fleet, &ids);
             }
             None => {
                 plan.columns.iter_mut().for_each(|column| column.grow(fleet.id_bound() as usize));
-                (0..fleet.id_bound()).for_each(|id| plan.count(fleet, id));
+                (0..fleet.id_bound()).for_each(|id| plan.count(fleet, id, fleet.rows.lanes(id)));
             }
         }
         plan
@@ -214,7 +214,7 @@ impl Plan {
             return false;
         }
         self.judge(fleet, births.iter().copied());
-        changes.iter().for_each(|&id| self.count(fleet, id));
+        changes.iter().for_each(|&id| self.count(fleet, id, fleet.rows.lanes(id)));
         if self.few.as_ref().is_some_and(|few| few.ids.len() > 4096.max(fleet.rows.len() / 8)) {
             return false;
         }
@@ -276,15 +276,33 @@ impl Plan {
         Some(ids)
     }
 
-    /// Counts one host anew.
-    fn count(&mut self, fleet: &Fleet, id: u32) {
+    /// Counts hosts that lie far apart: their rows are fetched some at a time, so that the waits for memory overlap.
+    fn count_few(&mut self, fleet: &Fleet, ids: &[u32]) {
+        let (mut rows, mut ends) = (Vec::new(), Vec::new());
+        for ids in ids.chunks(64) {
+            rows.clear();
+            ends.clear();
+            for &id in ids {
+                rows.extend_from_slice(fleet.rows.lanes(id));
+                ends.push(rows.len());
+            }
+            let mut start = 0;
+            for (&id, &end) in ids.iter().zip(&ends) {
+                self.count(fleet, id, &rows[start..end]);
+                start = end;
+            }
+        }
+    }
+
+    /// Counts one host anew, from its row.
+    fn count(&mut self, fleet: &Fleet, id: u32, row: &[u32]) {
         let place = match &mut self.few {
             Some(few) => few.place(id),
             None => id as usize,
         };
         let mut parts = [0_u32; 1 << MAX_KINDS];
         let mut roles = 0;
-        for &lane in fleet.rows.lanes(id) {
+        for &lane in row {
             let class = (lane >> 8) as usize;
             let mask = self.masks[class];
             if mask != 0 {
