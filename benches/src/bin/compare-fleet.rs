@@ -156,9 +156,18 @@ impl Run {
         })?;
 
         let bytes = fleet.snapshot();
-        let write = fastest(5, || Ok(drop(std::hint::black_box(fleet.snapshot()))))?;
-        let read = fastest(5, || Ok(drop(std::hint::black_box(Fleet::from_snapshot(&bytes)?))))?;
-        let copy = fastest(5, || Ok(drop(std::hint::black_box(bytes.clone()))))?;
+        let write = fastest(5, || {
+            std::hint::black_box(fleet.snapshot());
+            Ok(())
+        })?;
+        let read = fastest(5, || {
+            std::hint::black_box(Fleet::from_snapshot(&bytes)?);
+            Ok(())
+        })?;
+        let copy = fastest(5, || {
+            std::hint::black_box(bytes.clone());
+            Ok(())
+        })?;
         Ok(Run {
             hosts,
             fits,
