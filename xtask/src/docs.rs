@@ -18,7 +18,7 @@ use crate::counts::Counts;
 use crate::{c, python, sh, toolchain, wasm};
 
 /// Rust crates that a block may use.
-const CRATES: &[&str] = &["slotwise", "slotwise_sandbox", "slotwise_sysfs"];
+const CRATES: &[&str] = &["slotwise", "slotwise_policy", "slotwise_sandbox", "slotwise_sysfs"];
 
 /// How long one command of a block may take, in seconds.
 const PATIENCE: &str = "120";

@@ -61,7 +61,16 @@ pub(crate) fn install_profile(profile: &str) -> Result<()> {
         std::fs::remove_dir_all(&wheels)?;
     }
     // maturin finds the package, and in it the crate, from the folder it is started in.
-    let mut maturin = command(&["-m", "maturin", "build", "--profile", profile, "--interpreter"]);
+    let mut maturin = command(&[
+        "-m",
+        "maturin",
+        "build",
+        "--profile",
+        profile,
+        "--features",
+        "shared-build",
+        "--interpreter",
+    ]);
     maturin.arg(python()).arg("--out").arg(&wheels).current_dir(sh::root().join("python"));
     sh::run(maturin.env("CARGO_TARGET_DIR", sh::target_dir()))?;
     let mut pip =

@@ -776,3 +776,69 @@ fn watch_prints_what_comes_and_goes() {
         "error: there is no such form of a change\n  = help: use --watch with --json, or by itself\n",
     );
 }
+
+// policy: the examples that `cargo xtask policies` builds.
+
+/// The path of an example policy.
+fn policy(name: &str) -> String {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let target = root.join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()));
+    let path = target.join("wasm/policies").join(name).with_extension("wasm");
+    assert!(path.exists(), "{} is not there; `cargo xtask policies` builds it", path.display());
+    path.display().to_string()
+}
+
+const RACKS: &str = r#"[{"name": "cool", "attributes": {"inlet_celsius": 22}}, {"name": "hot", "attributes": {"inlet_celsius": 40}}]"#;
+
+#[test]
+fn a_policy_is_inspected() {
+    let tree = host();
+    let ran = run_with(command(&tree, &format!("policy inspect {}", policy("avoid-hot-racks"))), "");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stdout.starts_with("accepted: filter, score, attributes, pools\n"), "{}", ran.stdout);
+    tree.write("wrong.txt", "limit=1");
+    let line = format!("policy inspect {} --settings wrong.txt --json", policy("avoid-hot-racks"));
+    let ran = run_with(command(&tree, &line), "");
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert_eq!(ran.json()["accepted"], false);
+    assert_eq!(ran.json()["imports"], json!([]));
+    tree.write("text.wasm", "no component");
+    let ran = run_with(command(&tree, "policy inspect text.wasm"), "");
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("text.wasm: this is not a WebAssembly component"), "{ran:?}");
+}
+
+#[test]
+fn a_policy_is_asked_about_hosts() {
+    let tree = host();
+    let line = format!("policy run {} --hosts - --json", policy("avoid-hot-racks"));
+    let ran = run_with(command(&tree, &line), RACKS);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(ran.json()["hosts"][0], json!({"name": "cool", "passes": true, "reason": null, "score": 0.0}));
+    assert_eq!(
+        ran.json()["hosts"][1]["reason"],
+        "policy avoid-hot-racks: the air inlet has 40 \u{b0}C, over 35 \u{b0}C"
+    );
+    tree.write("cold.txt", "refuse_over=1");
+    let line = format!("policy run {} --hosts - --settings cold.txt", policy("avoid-hot-racks"));
+    let ran = run_with(command(&tree, &line), RACKS);
+    assert_eq!(ran.code, Some(1), "no host passes: {ran:?}");
+    assert!(ran.stdout.ends_with("0 of 2 hosts pass\n"), "{}", ran.stdout);
+    // It wants to know the project, and says so: a failure of the policy, and no bad input.
+    let line = format!("policy run {} --hosts -", policy("separate-tenants"));
+    let ran = run_with(command(&tree, &line), RACKS);
+    assert_eq!(ran.code, Some(5), "{ran:?}");
+    assert!(ran.stderr.contains("does not name the fact project_id"), "{ran:?}");
+    assert!(ran.stderr.contains("separate-tenants: warning: no switch is given"), "{ran:?}");
+}
+
+#[test]
+fn a_policy_is_measured() {
+    let tree = host();
+    tree.write("hosts.json", RACKS);
+    let line = format!("policy bench {} --hosts hosts.json --calls 3 --json", policy("avoid-hot-racks"));
+    let ran = run_with(command(&tree, &line), "");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!((&ran.json()["hosts"], &ran.json()["calls"]), (&json!(2), &json!(3)));
+    assert!(ran.json()["score"]["kept_ns"].as_u64().is_some_and(|time| time > 0), "{ran:?}");
+}
