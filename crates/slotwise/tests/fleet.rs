@@ -515,3 +515,23 @@ fn a_long_run_beside_the_model() {
         "{counts:?}"
     );
 }
+
+#[test]
+fn a_fleet_is_shared_by_threads_and_hostile_ids_are_refused() {
+    fn shared<T: Send + Sync>(_: &T) {}
+    let mut fleet = Fleet::new();
+    fleet.put_json("a", POOLS, None, None).expect("valid");
+    shared(&fleet);
+    std::thread::scope(|scope| {
+        for count in 1..5 {
+            let fleet = &fleet;
+            scope.spawn(move || {
+                for _ in 0..50 {
+                    assert_eq!(filter(fleet, &workload(count, "2330")).len(), 1);
+                }
+            });
+        }
+    });
+    let far = json::parse::<HostSet>("[3, 4294967295]", "hosts").expect_err("no such host");
+    assert_eq!(far.kind(), ErrorKind::InvalidArgument);
+}

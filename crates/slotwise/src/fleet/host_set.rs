@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::limits;
 
 /// A set of hosts by id, kept as one bit per host.
 ///
@@ -15,8 +16,8 @@ use crate::error::{Error, ErrorKind, Result};
 /// assert_eq!(hosts.ids(), [0, 3, 9]);
 /// assert_eq!(hosts.to_bytes(), [0b1001, 0b10]);
 /// ```
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(from = "Vec<u32>", into = "Vec<u32>")]
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(into = "Vec<u32>")]
 pub struct HostSet {
     words: Vec<u64>,
 }
@@ -242,9 +243,16 @@ impl FromIterator<u32> for HostSet {
     }
 }
 
-impl From<Vec<u32>> for HostSet {
-    fn from(ids: Vec<u32>) -> Self {
-        ids.into_iter().collect()
+impl<'de> Deserialize<'de> for HostSet {
+    /// Reads a list of ids; one past [`limits::MAX_HOSTS`] is refused, because a bitmap would have to reach that far.
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let ids = Vec::<u32>::deserialize(deserializer)?;
+        if let Some(id) = ids.iter().find(|&&id| id as usize >= limits::MAX_HOSTS) {
+            let error = Error::new(ErrorKind::InvalidArgument, format!("there is no host with id {id}"))
+                .with_help("give the ids that the fleet gave");
+            return Err(crate::json::carry(&error));
+        }
+        Ok(ids.into_iter().collect())
     }
 }
 

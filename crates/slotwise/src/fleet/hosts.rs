@@ -335,6 +335,8 @@ impl Fleet {
         }
         let mut pools = self.base_pools(id);
         delta.apply(&mut pools).map_err(|e| e.inside("delta"))?;
+        limits::check("number of pools", pools.list.len(), limits::MAX_DEVICES)
+            .map_err(|e| e.inside("delta.pools"))?;
         if self.has(id, &pools) {
             return Ok(false);
         }

@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::Fleet;
 use super::filter::{FilterOptions, POLICY_BATCH, sees_providers};
+use super::rows::Slot;
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::Prepared;
 use crate::fit::Fit;
 use crate::limits;
 use crate::policy::{self, Policy, Query};
-use crate::pool::Pools;
+use crate::pool::{Pool, Pools};
 use crate::request::{Strategy, Workload};
 use crate::solve;
 use crate::stock::Families;
@@ -233,9 +234,7 @@ impl Fleet {
                     .map(|id| (NOVA_MAX_DEVICES - free(id).min(NOVA_MAX_DEVICES - 1)) as f64)
                     .collect()
             }
-            WeigherKind::BestFit => {
-                self.each(hosts, sees_providers(workload), |pools| -left_over(pools, workload))
-            }
+            WeigherKind::BestFit => self.left_over(workload, hosts).into_iter().map(|left| -left).collect(),
             WeigherKind::Fragmentation => {
                 let demand: Vec<(Workload, f64)> =
                     self.demand().map(|entry| (kind_of(&entry.workload), entry.weight)).collect();
@@ -243,6 +242,34 @@ impl Fleet {
                 self.each(hosts, providers, |pools| -harm(pools, workload, &demand))
             }
         }
+    }
+
+    /// For each host, how many devices that could serve the workload are left over by it.
+    fn left_over(&self, workload: &Workload, hosts: &[u32]) -> Vec<f64> {
+        let needed: u64 = workload.requests.iter().map(|request| u64::from(request.count)).sum();
+        // Whether a class is usable may depend on the host's topology, and with Placement on the pool.
+        let mut usable: HashMap<(u32, u32), bool> = HashMap::new();
+        let bound = sees_providers(workload);
+        let left = |&id: &u32| {
+            let pools = bound.then(|| self.pools_of(id));
+            let allows = |pool: &Pool| {
+                let host = Pools { list: Vec::new(), topology: self.topologies.get(id).cloned() };
+                let cells = workload.cells();
+                workload.requests.iter().any(|r| Prepared::new(&host, workload, r, 0, cells).allows(pool))
+            };
+            let mut sum = 0;
+            for (slot, Slot { class, count }) in self.rows.slots(id).enumerate() {
+                let usable = match &pools {
+                    Some(pools) => allows(&pools.list[slot]),
+                    None => *usable
+                        .entry((self.topologies.number(id), class))
+                        .or_insert_with(|| allows(self.classes.pool(class))),
+                };
+                sum += if usable { u64::from(count) } else { 0 };
+            }
+            sum as f64 - needed as f64
+        };
+        hosts.iter().map(left).collect()
     }
 
     /// A weight for each host; hosts that look alike are weighed once.
@@ -310,17 +337,6 @@ fn kind_of(workload: &Workload) -> Workload {
         request.requester_id = None;
     }
     kind
-}
-
-/// How many devices that could serve the workload are left over by it.
-fn left_over(pools: &Pools, workload: &Workload) -> f64 {
-    let requests = &workload.requests;
-    let prepared: Vec<Prepared<'_>> =
-        requests.iter().map(|r| Prepared::new(pools, workload, r, 0, workload.cells())).collect();
-    let usable = pools.list.iter().filter(|pool| prepared.iter().any(|request| request.allows(pool)));
-    let usable: u64 = usable.map(|pool| u64::from(pool.count)).sum();
-    let needed: u64 = requests.iter().map(|request| u64::from(request.count)).sum();
-    usable as f64 - needed as f64
 }
 
 /// How much of the demand the host could serve and no longer can once the workload is there.

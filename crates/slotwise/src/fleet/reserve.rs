@@ -143,7 +143,7 @@ impl Fleet {
                 take.class == class && take.provider.as_deref() == pool.provider.as_deref()
             };
             match takes.iter_mut().find(same) {
-                Some(take) => take.count += pick.count,
+                Some(take) => take.count = take.count.saturating_add(pick.count),
                 None => {
                     self.classes.retain(class);
                     let provider = pool.provider.as_deref().map(Arc::from);
