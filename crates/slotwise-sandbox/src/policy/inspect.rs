@@ -18,9 +18,9 @@ pub struct Inspection {
     pub imports: Vec<String>,
     /// What it exports, in its order; a function of an interface as `interface#function`.
     pub exports: Vec<String>,
-    /// How much memory it has when it starts, in bytes, all its memories together.
+    /// How large its largest memory is when it starts, in bytes.
     pub initial_memory: u64,
-    /// How many entries its tables have when it starts.
+    /// How many entries its largest table has when it starts.
     pub initial_table: u64,
 }
 
@@ -62,7 +62,8 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection> {
         compiled_bytes: component.serialize().map_or(0, |code| code.len()),
         imports: ty.imports(&runtime.engine).map(|(name, _)| name.to_owned()).collect(),
         exports,
-        initial_memory: needs.as_ref().and_then(|needs| needs.max_initial_memory_size).unwrap_or(0),
+        // wasmtime counts in pages here.
+        initial_memory: needs.as_ref().and_then(|needs| needs.max_initial_memory_size).unwrap_or(0) << 16,
         initial_table: needs.as_ref().and_then(|needs| needs.max_initial_table_size).unwrap_or(0),
     })
 }
