@@ -9,12 +9,6 @@ use crate::oracle::Question;
 /// The size up to which every instance must be decided with the default budget.
 pub const LARGE: Size = Size { devices: 64, requests: 8, count: 6 };
 
-/// The hardest instances of that size that were found, by seed, and the search steps that they took.
-///
-/// `cargo xtask oracle hardest` looks for harder ones.
-pub const HARDEST: &[(u64, u64)] =
-    &[(44, 5149), (1699, 485), (1726, 444), (1115, 426), (1827, 424), (1936, 384), (1773, 287), (2439, 247)];
-
 /// A random host, as a tracker, and what is asked of it.
 ///
 /// # Panics
@@ -40,11 +34,16 @@ pub fn steps(tracker: &Tracker, workload: &Workload, most: u64) -> Option<(u64, 
         let workload = Workload { budget: Some(budget), ..workload.clone() };
         tracker.fit(&workload).ok()
     };
-    let fits = match decide(most)? {
-        Fit::Undecided(_) => return Some((most + 1, false)),
-        fit => fit.fits(),
+    // Twice as many each time until it is decided, then halving: what is decided in few steps is measured in few.
+    let mut high = 1;
+    let fits = loop {
+        match decide(high)? {
+            Fit::Undecided(_) if high >= most => return Some((most + 1, false)),
+            Fit::Undecided(_) => high = most.min(high * 2),
+            fit => break fit.fits(),
+        }
     };
-    let (mut low, mut high) = (0, most);
+    let mut low = 0;
     while low < high {
         let middle = low + (high - low) / 2;
         match decide(middle)? {

@@ -5,6 +5,7 @@
 //! - [`ops`] is the one table of the operations that the doors know and of their arguments.
 //! - [`conformance`] replays the cases in `tests/conformance` through any number of doors.
 //! - [`oracle`] decides small hosts by trying every assignment; [`generate`] makes random ones from a seed.
+//! - [`hard`] makes large instances that are hard to decide.
 //! - [`joint`] compares constrained instances, and the choice among assignments, with the oracle.
 //! - [`fleet`] runs random operations on a fleet beside a naive model of it.
 //! - [`model`] runs random operations on a tracker beside a naive model of it.
@@ -15,6 +16,7 @@ pub mod conformance;
 mod door;
 pub mod fleet;
 pub mod generate;
+pub mod hard;
 pub mod joint;
 pub mod model;
 pub mod ops;

@@ -4,6 +4,7 @@
 //! `cargo xtask oracle` runs a million.
 
 use slotwise::Workload;
+use slotwise_testkit::hard::{self, Family};
 use slotwise_testkit::joint;
 
 fn setting(name: &str, default: u64) -> u64 {
@@ -37,20 +38,28 @@ fn constrained_workloads() {
 /// makes one of them harder shows here.
 #[test]
 fn hardest_instances_stay_decided() {
-    for &(seed, kept) in joint::HARDEST {
-        let (_, tracker, workload) = joint::instance(seed, joint::LARGE);
+    for &(family, seed, kept) in hard::HARDEST {
+        let (tracker, workload) = hard::instance(family, seed);
         let (steps, _) =
             joint::steps(&tracker, &workload, Workload::DEFAULT_BUDGET).expect("a valid workload");
-        assert!(steps <= kept, "seed {seed} takes {steps} steps, and took {kept}");
+        assert!(steps <= kept, "{family} {seed} takes {steps} steps, and took {kept}");
     }
 }
 
-/// No instance of up to 64 devices and 8 requests is undecided with the default budget.
+/// Random instances of up to 64 devices and 8 requests, and some of each family that is made to be hard, are decided with
+/// the default budget.
 #[test]
 fn large_instances_are_decided() {
+    let undecided = |family: Family, seed: u64| {
+        let (tracker, workload) = hard::instance(family, seed);
+        matches!(tracker.fit(&workload), Ok(slotwise::Fit::Undecided(_)))
+    };
     for seed in 1..=300 {
-        let (_, tracker, workload) = joint::instance(seed, joint::LARGE);
-        let undecided = |fit: &slotwise::Fit| matches!(fit, slotwise::Fit::Undecided(_));
-        assert!(!tracker.fit(&workload).is_ok_and(|fit| undecided(&fit)), "seed {seed} is undecided");
+        assert!(!undecided(Family::Random, seed), "seed {seed} is undecided");
+    }
+    for &family in Family::ALL {
+        for seed in 1..=12 {
+            assert!(!undecided(family, seed), "{family} {seed} is undecided");
+        }
     }
 }

@@ -1,12 +1,14 @@
 //! The solver against the oracle over many random instances, and the search for the hardest ones.
 //!
-//! `oracle [CASES [SEED]]` compares; `oracle hardest [CASES [SEED]]` lists the instances that take most search steps.
+//! `oracle [CASES [SEED]]` compares; `oracle hardest [FAMILY…] [CASES [SEED]]` lists the instances of each family that take
+//! most search steps, and fails when one is undecided.
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use slotwise::Workload;
+use slotwise_testkit::hard::{self, Family};
 use slotwise_testkit::joint;
 
 fn main() -> ExitCode {
@@ -15,14 +17,17 @@ fn main() -> ExitCode {
     if hardest {
         arguments.remove(0);
     }
+    let named = |text: &String| Family::ALL.iter().copied().find(|family| family.to_string() == *text);
+    let families: Vec<Family> = arguments.iter().take_while(|_| hardest).map_while(named).collect();
+    arguments.drain(..families.len());
     let numbers: Option<Vec<u64>> = arguments.iter().map(|text| text.replace('_', "").parse().ok()).collect();
     let Some(numbers) = numbers.filter(|numbers| numbers.len() <= 2) else {
-        eprintln!("usage: oracle [hardest] [CASES [SEED]]");
+        eprintln!("usage: oracle [hardest [FAMILY…]] [CASES [SEED]]");
         return ExitCode::from(2);
     };
-    let cases = numbers.first().copied().unwrap_or(if hardest { 20_000 } else { 1_000_000 });
+    let cases = numbers.first().copied().unwrap_or(if hardest { 2_000 } else { 1_000_000 });
     let first = numbers.get(1).copied().unwrap_or(1);
-    if hardest { look_for_hardest(first, cases) } else { compare(first, cases) }
+    if hardest { look_for_hardest(&families, first, cases) } else { compare(first, cases) }
 }
 
 /// Runs `work` on every seed, on all cores, with a line of progress.
@@ -78,19 +83,26 @@ fn compare(first: u64, cases: u64) -> ExitCode {
     ExitCode::from(u8::from(failed > 0))
 }
 
-fn look_for_hardest(first: u64, cases: u64) -> ExitCode {
-    let mut steps: Vec<(u64, u64, bool)> = on_all_cores(first, cases, |seed| {
-        let (_, tracker, workload) = joint::instance(seed, joint::LARGE);
-        let (steps, fits) = joint::steps(&tracker, &workload, Workload::DEFAULT_BUDGET)?;
-        Some((steps, seed, fits))
-    })
-    .into_iter()
-    .flatten()
-    .collect();
-    steps.sort_unstable_by(|a, b| b.cmp(a));
-    println!("seed, steps, fits");
-    for (steps, seed, fits) in steps.iter().take(20) {
-        println!("{seed}, {steps}, {fits}");
+fn look_for_hardest(families: &[Family], first: u64, cases: u64) -> ExitCode {
+    let mut undecided = false;
+    println!("family, seed, steps, fits");
+    for &family in if families.is_empty() { Family::ALL } else { families } {
+        eprintln!("{family}");
+        let mut found: Vec<(u64, u64, bool)> = on_all_cores(first, cases, |seed| {
+            let (tracker, workload) = hard::instance(family, seed);
+            let (steps, fits) = joint::steps(&tracker, &workload, Workload::DEFAULT_BUDGET)?;
+            Some((steps, seed, fits))
+        })
+        .into_iter()
+        .flatten()
+        .collect();
+        found.sort_unstable_by(|a, b| b.cmp(a));
+        for (steps, seed, fits) in found.iter().take(5) {
+            println!("{family}, {seed}, {steps}, {fits}");
+        }
+        let fitting = found.iter().filter(|(.., fits)| *fits).count();
+        println!("{family}: {} of {} fit", fitting, found.len());
+        undecided |= found.first().is_some_and(|(steps, ..)| *steps > Workload::DEFAULT_BUDGET);
     }
-    ExitCode::SUCCESS
+    ExitCode::from(u8::from(undecided))
 }

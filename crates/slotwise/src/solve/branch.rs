@@ -5,16 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::bins::Value;
 use super::bits::Bits;
 use super::layout::{Layout, Side};
-use super::search::{Amount, Branch, Decided, Mixed, Search};
+use super::search::{Amount, Branch, Decided, Search};
 use crate::request::Relation;
 
 /// The decisions of which one holds; `None` if the flow gets nothing wrong and is a solution.
 ///
-/// `mixed` is a value that is shared in a way that no pair allows.
+/// `mixed` is one of the pairs of a value that is shared in a way that none of them allows.
 pub(super) fn branches(
     search: &Search<'_>,
     flow: &[Amount],
-    mixed: Option<&Mixed>,
+    mixed: Option<usize>,
     decided: &Decided,
 ) -> Option<Vec<Branch>> {
     let layout = &search.layout;
@@ -26,7 +26,7 @@ pub(super) fn branches(
         .or_else(|| group(search, &used, decided))
         .or_else(|| card(search, &used, decided))
         .or_else(|| distinct(search, flow, decided))
-        .or_else(|| mixed.map(|pairs| owners(search, pairs, decided)))
+        .or_else(|| mixed.map(|pair| used_or_not(search, pair, decided)))
 }
 
 /// The decisions without the pairs that `removed` names.
@@ -171,39 +171,91 @@ fn card(search: &Search<'_>, used: &[u64], decided: &Decided) -> Option<Vec<Bran
     Some(vec![physical, virtuals])
 }
 
-/// Two uses of one value where all must differ.
+/// Two uses of one value where all must differ: one of the two is made, or it is not. Of several such values the one that
+/// fewest pairs could use is decided first.
 fn distinct(search: &Search<'_>, flow: &[Amount], decided: &Decided) -> Option<Vec<Branch>> {
-    let Search { layout, problem, .. } = search;
-    for (s, scope) in problem.scopes.iter().enumerate().filter(|(_, s)| s.relation == Relation::Distinct) {
-        let mut first: BTreeMap<Value, usize> = BTreeMap::new();
-        for &(pair, _) in flow {
-            let own = layout.pairs[pair];
-            let Some(value) = layout.atoms[own.atom].values[s].filter(|_| scope.covers.contains(own.class))
-            else {
-                continue;
-            };
-            let Some(other) = first.insert(value, pair) else { continue };
-            let under = &layout.by_value[s][&value];
-            if layout.pairs[other].class != own.class {
-                let classes: Vec<_> = under.iter().map(|&pair| (pair, layout.pairs[pair].class)).collect();
-                return Some(owners(search, &classes, decided));
+    let Search { layout, .. } = search;
+    let mut first: BTreeMap<(usize, Value), usize> = BTreeMap::new();
+    // Whether the two uses are of the same atom.
+    let mut clashes: BTreeMap<(usize, Value), bool> = BTreeMap::new();
+    for &(pair, _) in flow {
+        for place in places(search, pair) {
+            if let Some(other) = first.insert(place, pair) {
+                clashes.insert(place, layout.pairs[other].atom == layout.pairs[pair].atom);
             }
-            // This pair is the one that uses the value, or it is not.
-            let only = without(search, decided, |p| p != other && under.contains(&p));
-            let not = without(search, decided, |p| p == other);
-            return Some(vec![only, not]);
         }
     }
-    None
+    let open = |(s, value): (usize, Value)| {
+        let pairs = layout.by_value[s][&value].iter().copied();
+        let atoms = pairs.filter(|&pair| is_open(search, decided, pair)).map(|pair| layout.pairs[pair].atom);
+        atoms.collect::<BTreeSet<usize>>().len()
+    };
+    let (place, same_atom) = clashes.into_iter().min_by_key(|&(place, _)| open(place))?;
+    let pair = first[&place];
+    Some(match same_atom {
+        true => pair_or_not(search, pair, decided),
+        false => used_or_not(search, pair, decided),
+    })
 }
 
-/// One of the owners of these pairs is the only one to use them.
-fn owners(search: &Search<'_>, pairs: &[(usize, usize)], decided: &Decided) -> Vec<Branch> {
-    let is_open = |pair: usize| decided.allowed.contains(pair) && search.capacity(pair) > 0;
-    let owners: BTreeSet<usize> =
-        pairs.iter().filter(|&&(pair, _)| is_open(pair)).map(|&(_, owner)| owner).collect();
-    let branch = |own: usize| {
-        without(search, decided, |pair| pairs.iter().any(|&(other, owner)| other == pair && owner != own))
+fn is_open(search: &Search<'_>, decided: &Decided, pair: usize) -> bool {
+    decided.allowed.contains(pair) && search.capacity(pair) > 0
+}
+
+/// The values that a pair uses up, each with its constraint.
+fn places<'s>(search: &'s Search<'_>, pair: usize) -> impl Iterator<Item = (usize, Value)> + 's {
+    let own = search.layout.pairs[pair];
+    search.problem.scopes.iter().enumerate().filter_map(move |(s, scope)| {
+        let is_covered = scope.relation == Relation::Distinct && scope.covers.contains(own.class);
+        search.layout.atoms[own.atom].values[s].filter(|_| is_covered).map(|value| (s, value))
+    })
+}
+
+/// An atom is used, by whichever class, which rules out all that clashes with that, or it is not. Where that rules out
+/// nothing, because its classes are not all under one constraint, the same for a pair.
+fn used_or_not(search: &Search<'_>, pair: usize, decided: &Decided) -> Vec<Branch> {
+    let Search { layout, .. } = search;
+    let own = layout.pairs[pair];
+    let users: Vec<usize> = layout
+        .pairs_of(own.atom)
+        .filter(|&pair| is_open(search, decided, pair))
+        .map(|pair| layout.pairs[pair].class)
+        .collect();
+    let places: Vec<(usize, Value)> = places(search, pair)
+        .filter(|&(s, _)| users.iter().all(|&class| search.problem.scopes[s].covers.contains(class)))
+        .collect();
+    let used = without(search, decided, |other| {
+        layout.pairs[other].atom != own.atom && is_clash(search, own.atom, &places, other)
+    });
+    if places.is_empty() || used.touched.is_empty() {
+        return pair_or_not(search, pair, decided);
+    }
+    vec![used, without(search, decided, |other| layout.pairs[other].atom == own.atom)]
+}
+
+/// A pair is used, which rules out all that clashes with it, or it is not.
+fn pair_or_not(search: &Search<'_>, pair: usize, decided: &Decided) -> Vec<Branch> {
+    let Search { layout, state, .. } = search;
+    let own = layout.pairs[pair];
+    let places: Vec<(usize, Value)> = places(search, pair).collect();
+    let used = without(search, decided, |other| {
+        let last_device = layout.pairs[other].atom == own.atom && state.left[own.atom] == 1;
+        other != pair && (last_device || is_clash(search, own.atom, &places, other))
+    });
+    vec![used, without(search, decided, |other| other == pair)]
+}
+
+/// Whether a pair cannot be used beside an atom that uses up these values.
+fn is_clash(search: &Search<'_>, atom: usize, places: &[(usize, Value)], pair: usize) -> bool {
+    let Search { layout, problem, .. } = search;
+    let that = layout.pairs[pair];
+    let (own, other) = (&layout.atoms[atom], &layout.atoms[that.atom]);
+    let other_use = match (own.card, other.card) {
+        (Some((card, side)), Some((that_card, that_side))) => card == that_card && side != that_side,
+        _ => false,
     };
-    owners.into_iter().map(branch).collect()
+    let same_value = |&(s, value): &(usize, Value)| {
+        other.values[s] == Some(value) && problem.scopes[s].covers.contains(that.class)
+    };
+    other_use || places.iter().any(same_value)
 }

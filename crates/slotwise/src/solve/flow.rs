@@ -28,12 +28,6 @@ pub(super) struct Network {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Arc(u32);
 
-impl Arc {
-    pub(super) fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-
 /// A node.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Node(u32);

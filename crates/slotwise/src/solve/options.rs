@@ -1,7 +1,10 @@
 //! Which options and which NUMA cells: what is tried around the search.
 
+use std::collections::BTreeMap;
+
 use super::Solver;
 use super::budget::Exhausted;
+use super::flow::Network;
 use super::problem::{Ask, Table};
 use super::search::Search;
 use crate::filter::Nearness;
@@ -116,7 +119,9 @@ impl Solver<'_> {
         let mut best: Option<(Assignment, u64)> = None;
         self.each_choice(requests, choice, |cells, table| {
             let most = best.as_ref().map(|(_, near)| *near);
-            if most.is_some_and(|most| self.most_near(table, requests) <= most) {
+            if let Some(most) = most
+                && self.most_near(table, requests)? <= most
+            {
                 return Ok(if cells.is_empty() { Next::Done } else { Next::Skip });
             }
             if cells.len() == choice.count
@@ -131,18 +136,31 @@ impl Solver<'_> {
         Ok(best.map(|(assignment, _)| assignment))
     }
 
-    /// At most how many devices can be near the guest's cells.
-    fn most_near(&self, table: &Table<'_>, requests: &[usize]) -> u64 {
-        let near = |&request: &usize| {
+    /// At most how many devices can be near the guest's cells: a flow to those that are.
+    fn most_near(&self, table: &Table<'_>, requests: &[usize]) -> Result<u64, Exhausted> {
+        let mut network = Network::new();
+        let mut local = BTreeMap::new();
+        for &request in requests {
             let rows = &table.options[request];
-            let count = rows.iter().map(|row| u64::from(row.prepared.count)).max().unwrap_or(0);
-            let local = self.pools.list.iter().enumerate().filter(|(p, pool)| {
-                rows.iter().any(|row| row.prepared.nearness(pool) == Nearness::Local)
-                    && table.allows(request, *p)
-            });
-            count.min(local.map(|(_, pool)| u64::from(pool.count)).sum())
-        };
-        requests.iter().map(near).sum()
+            let node = network.node();
+            let arc = network.connect(Network::SOURCE, node);
+            network.open(arc, rows.iter().map(|row| u64::from(row.prepared.count)).max().unwrap_or(0));
+            for (p, pool) in self.pools.list.iter().enumerate().filter(|(p, _)| table.allows(request, *p)) {
+                if rows.iter().any(|row| row.prepared.nearness(pool) == Nearness::Local) {
+                    let pool = *local.entry(p).or_insert_with(|| {
+                        let node = network.node();
+                        let arc = network.connect(node, Network::SINK);
+                        network.open(arc, u64::from(pool.count));
+                        node
+                    });
+                    let arc = network.connect(node, pool);
+                    network.open(arc, u64::MAX);
+                }
+            }
+        }
+        let most = network.augment();
+        self.budget.work(network.visits())?;
+        Ok(most)
     }
 
     /// Whether counts and constraints leave it possible to serve these requests, whatever their options.

@@ -277,7 +277,7 @@ impl<'p> Search<'p> {
                     return Ok(Relaxed::Impossible(core));
                 }
             };
-            match branch::branches(self, &solution, mixed.as_ref(), &decided) {
+            match branch::branches(self, &solution, mixed, &decided) {
                 None => return Ok(Relaxed::Solution(solution)),
                 wrong => branches = branches.or(wrong),
             }
@@ -386,7 +386,7 @@ impl<'p> Search<'p> {
                 }
             }
         }
-        for (at, value) in shared.iter().enumerate() {
+        for value in shared {
             if network.flow(value.through) == 0 {
                 continue;
             }
@@ -395,11 +395,14 @@ impl<'p> Search<'p> {
             };
             match value.pairs.iter().find(passes) {
                 Some(&(pair, ..)) => amounts.push((pair, 1)),
-                None => mixed = mixed.or(Some(at)),
+                None => {
+                    let enters = |&&(pair, into, _): &&(usize, _, _)| {
+                        network.flow(into) > 0 && decided.allowed.contains(pair)
+                    };
+                    mixed = mixed.or_else(|| value.pairs.iter().find(enters).map(|&(pair, ..)| pair));
+                }
             }
         }
-        let mixed = mixed
-            .map(|at: usize| shared[at].pairs.iter().map(|&(pair, into, _)| (pair, into.index())).collect());
         (amounts, mixed)
     }
 
@@ -482,8 +485,5 @@ impl<'p> Search<'p> {
     }
 }
 
-/// The pairs of a value that is shared in a way that none of them allows, each with the way by which it gets there.
-pub(super) type Mixed = Vec<(usize, usize)>;
-
-/// What goes through each pair, and what is mixed up.
-type Flow = (Vec<Amount>, Option<Mixed>);
+/// What goes through each pair, and a pair of a value that is shared in a way that no pair allows.
+type Flow = (Vec<Amount>, Option<usize>);

@@ -1,11 +1,12 @@
-//! The solver at scale: how its cost grows, the cases that others explode on, and the hardest instances kept.
+//! The solver on ordinary hosts and at scale: how its cost grows, the cases that others explode on, and the hardest
+//! instances kept.
 
 use std::fmt::Write;
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use slotwise::{Fit, Pools, Workload, json};
-use slotwise_testkit::joint;
+use slotwise_testkit::hard;
 
 /// Pools of one device each, as NVMe drives are: nothing to merge but what is interchangeable.
 fn singles(count: usize) -> Pools {
@@ -147,18 +148,78 @@ fn strategies(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Hosts and workloads as they are: what most fits are.
+fn realistic(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("realistic host");
+    let pools = |kinds: &[(&str, &str, u32, usize)]| {
+        let pools: Vec<String> = kinds
+            .iter()
+            .enumerate()
+            .flat_map(|(k, &(product, dev_type, count, pools))| {
+                (0..pools).map(move |i| {
+                    format!(
+                        r#"{{"vendor_id": "8086", "product_id": "{product}", "numa_node": {}, "count": {count},
+                            "tags": {{"dev_type": "{dev_type}", "address": "0000:{k:02x}:{i:02x}.0"}}}}"#,
+                        i % 2
+                    )
+                })
+            })
+            .collect();
+        Pools::from_json(&format!("[{}]", pools.join(",")), None).expect("the pools are valid")
+    };
+    let ask = |kinds: &[(&str, u32)]| {
+        let requests: Vec<String> = kinds
+            .iter()
+            .map(|(product, count)| {
+                format!(r#"{{"count": {count}, "alternatives": [{{"vendor_id": "8086", "product_id": "{product}"}}]}}"#)
+            })
+            .collect();
+        workload(&format!(r#"{{"requests": [{}], "numa_cells": [0]}}"#, requests.join(",")))
+    };
+    let (gpus, nics) = (("2330", "type-PCI", 1, 8), ("101e", "type-VF", 16, 4));
+    let drives = ("a80a", "type-PCI", 1, 16);
+    for (name, pools, workload) in [
+        ("a VF of 4 cards", pools(&[nics]), ask(&[("101e", 1)])),
+        ("2 of 8 GPUs and a VF", pools(&[gpus, nics]), ask(&[("2330", 2), ("101e", 1)])),
+        ("4 of 16 drives", pools(&[drives]), ask(&[("a80a", 4)])),
+        ("no GPU left", pools(&[nics]), ask(&[("2330", 1)])),
+        ("5 of 4 near GPUs", pools(&[gpus, nics]), ask(&[("2330", 5)])),
+        ("GPUs, VFs and drives", pools(&[gpus, nics, drives]), ask(&[("2330", 2), ("101e", 2), ("a80a", 2)])),
+    ] {
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| black_box(&pools).fit(black_box(&workload)));
+        });
+    }
+    group.finish();
+}
+
+/// Requests that each want another kind of the same drives, one more than there are: a refutation with a large conflict.
+fn conflict(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("conflict of many requests");
+    for count in [16, 64, 256] {
+        let pools = singles(count - 1);
+        let requests = vec![r#"{"alternatives": [{"vendor_id": "144d"}]}"#; count].join(",");
+        let workload = workload(&format!(r#"{{"requests": [{requests}]}}"#));
+        group.throughput(Throughput::Elements(count as u64));
+        group.bench_function(BenchmarkId::from_parameter(count), |bencher| {
+            bencher.iter(|| black_box(&pools).fit(black_box(&workload)));
+        });
+    }
+    group.finish();
+}
+
 /// The instances kept because they take most search steps.
 fn hardest(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("hardest kept");
     group.sample_size(10);
-    for &(seed, steps) in joint::HARDEST {
-        let (_, tracker, workload) = joint::instance(seed, joint::LARGE);
-        group.bench_function(BenchmarkId::new(format!("{steps} steps, seed"), seed), |bencher| {
+    for &(family, seed, steps) in hard::HARDEST {
+        let (tracker, workload) = hard::instance(family, seed);
+        group.bench_function(BenchmarkId::new(format!("{family}, {steps} steps, seed"), seed), |bencher| {
             bencher.iter(|| black_box(&tracker).fit(black_box(&workload)));
         });
     }
     group.finish();
 }
 
-criterion_group!(benches, refuse, groups_on_providers, mixed_cards, strategies, hardest);
+criterion_group!(benches, realistic, refuse, groups_on_providers, mixed_cards, strategies, conflict, hardest);
 criterion_main!(benches);
