@@ -80,7 +80,9 @@ pub struct Pick {
 pub struct NoFit {
     /// The whole reason as one readable paragraph.
     pub message: String,
-    /// A minimal set of requests (by index) that cannot be served together: without any one of them, the rest can.
+    /// A minimal set of requests (by index) that cannot be served together: without any one of them, the rest can. If a
+    /// request lacks devices even alone, it is the first such request. When the search budget runs out after the *no* is
+    /// shown, the set is in conflict, but may be larger than needed.
     pub conflict: Vec<usize>,
     /// How many devices the requests of `conflict` need together.
     pub needed: u32,

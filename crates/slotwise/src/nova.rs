@@ -57,7 +57,7 @@ pub(crate) fn nova(pools: &Pools, workload: &Workload, purpose: Purpose) -> Deci
         let Some(taken) = serve(request, list, &mut counts, &families, purpose) else {
             let usable = usable(request, list, &counts);
             let reports = prepared.iter().enumerate().map(|(n, p)| p.report(n, list, NOVA_STEPS)).collect();
-            return Decision::NoFit(report::with_reports(&prepared, &[], vec![i], usable, reports));
+            return Decision::NoFit(report::with_reports(&prepared, &[], &[], vec![i], usable, reports));
         };
         picks.push(taken);
     }

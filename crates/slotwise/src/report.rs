@@ -6,6 +6,8 @@ use crate::filter::{EXACT_STEPS, Prepared, clamp};
 use crate::fit::{NoFit, RequestReport};
 use crate::pool::Pools;
 use crate::request::{Constraint, Relation};
+use crate::solve::bins::DEVICE_GROUP;
+use crate::stock::Families;
 
 /// Puts a *no* together: the requests in conflict, and a paragraph that a person can act on.
 pub(crate) fn no_fit(
@@ -22,25 +24,53 @@ pub(crate) fn no_fit(
         .sum();
     let requests: Vec<RequestReport> =
         prepared.iter().enumerate().map(|(i, p)| p.report(i, list, EXACT_STEPS)).collect();
-    with_reports(prepared, constraints, conflict, usable, requests)
+    let couplings = couplings(pools, prepared, constraints, &conflict);
+    with_reports(prepared, constraints, &couplings, conflict, usable, requests)
+}
+
+/// What keeps devices from being used together although there are enough of them.
+fn couplings(
+    pools: &Pools,
+    prepared: &[Prepared<'_>],
+    constraints: &[Constraint],
+    conflict: &[usize],
+) -> Vec<&'static str> {
+    let list = &pools.list;
+    let usable: Vec<bool> =
+        list.iter().map(|pool| conflict.iter().any(|&r| prepared[r].allows(pool))).collect();
+    let any = |side: &[usize]| side.iter().any(|&pool| usable[pool]);
+    let mut couplings = Vec::new();
+    if list.iter().zip(&usable).any(|(pool, usable)| *usable && pool.attributes.text(DEVICE_GROUP).is_some())
+    {
+        couplings.push("device groups are handed out as a whole");
+    }
+    if Families::new(list).list.iter().any(|family| any(&family.physical) && any(&family.virtuals)) {
+        couplings.push("a physical function excludes its own virtual functions");
+    }
+    if constraints.iter().any(|constraint| constraint.requests.iter().any(|r| conflict.contains(r))) {
+        couplings.push("too few of them agree or differ as asked");
+    }
+    couplings
 }
 
 /// The same with reports that were made otherwise.
 pub(crate) fn with_reports(
     prepared: &[Prepared<'_>],
     constraints: &[Constraint],
+    couplings: &[&str],
     conflict: Vec<usize>,
     usable: u64,
     requests: Vec<RequestReport>,
 ) -> NoFit {
     let needed: u64 = conflict.iter().map(|&r| u64::from(prepared[r].count)).sum();
-    let message = paragraph(prepared, constraints, &conflict, needed, usable, &requests);
+    let message = paragraph(prepared, constraints, couplings, &conflict, needed, usable, &requests);
     NoFit { message, conflict, needed: clamp(needed), usable: clamp(usable), requests }
 }
 
 fn paragraph(
     prepared: &[Prepared<'_>],
     constraints: &[Constraint],
+    couplings: &[&str],
     conflict: &[usize],
     needed: u64,
     usable: u64,
@@ -69,12 +99,18 @@ fn paragraph(
         ),
         enough => write!(
             text,
-            ", and {} could serve some of that, but not all at once: each request can use only some of them, and a \
-             physical function excludes its own virtual functions",
-            free_devices(enough)
+            ", and {} could serve some of that, but not all at once: {}",
+            free_devices(enough),
+            match couplings {
+                [] => "each request can use only some of them".to_owned(),
+                couplings => couplings.join(", and "),
+            }
         ),
     };
     text.push('.');
+    if conflict.iter().any(|&r| !prepared[r].request.otherwise.is_empty()) {
+        text.push_str(" No fallback can be had either.");
+    }
     for &r in conflict {
         let report = &requests[r];
         let _ = write!(text, " Of {} for {}", free_devices(u64::from(report.free)), name(&prepared[r], r));

@@ -104,7 +104,13 @@ impl Chooser<'_> {
         };
         let useful: Vec<usize> = (0..bins.len()).filter(|&b| demand_of(b).is_some()).collect();
         let islands = self.islands(request, &useful, search);
-        let order = prepared.order_by(&useful, |b| self.problem.pool(b), |b| search.state.bins[b]);
+        // Whether the guest's own cells suffice is asked before what was taken rules out more: all bins that suit count.
+        let suits = |bin: usize| {
+            let mut classes = self.problem.demands_of(request).map(|d| self.problem.demands[d].class);
+            classes.any(|class| search.layout.pair(class, bin).is_some())
+        };
+        let suitable: Vec<usize> = (0..bins.len()).filter(|&b| suits(b)).collect();
+        let order = prepared.order_by(&suitable, |b| self.problem.pool(b), |b| search.state.bins[b]);
         let mut candidates: Vec<Candidate> = order
             .into_iter()
             .filter_map(|bin| {
