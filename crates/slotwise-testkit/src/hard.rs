@@ -289,7 +289,7 @@ fn groups(rng: &mut Rng, maker: &mut Maker) -> Workload {
     let most = 2 + rng.below(5);
     let even = rng.chance(50);
     let mut group = 0;
-    while maker.room() >= most + 1 {
+    while maker.room() > most {
         let size = if even { 2 * (1 + rng.below(most / 2)) } else { 1 + rng.below(most) };
         let only = rng.chance(50).then(|| rng.below(4));
         for _ in 0..size {
