@@ -386,6 +386,12 @@ class BadInput(dropin.Case):
                     manager.PciDevTracker(context.get_admin_context(), node)
             self.assertIn(quoted, str(caught.exception))
 
+    def test_a_flavor_that_is_not_valid_is_the_users_fault(self) -> None:
+        line = {"name": "a", "vendor_id": "8086", "product_id": "1111"}
+        for flavor in ("a:0", "a", "a:x", "a:-1", "b:1"):
+            asked = {"aliases": [line], "flavor": flavor, "numa_policy": None, "pci_in_placement": False}
+            self.assertIsNone(plain.alias_requests(asked), flavor)
+
     def test_a_report_that_cannot_be_read_changes_nothing(self) -> None:
         host = tracker([device(PF_A)])
         with self.assertRaises(ValueError):

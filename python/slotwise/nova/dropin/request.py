@@ -90,6 +90,8 @@ def _translate_alias_to_requests(alias_spec: str, affinity_policy: str | None = 
         names = (one.split(":")[0].strip() for one in alias_spec.split(","))
         unknown = next((name for name in names if name not in alternatives), alias_spec)
         raise exception.PciRequestAliasNotDefined(alias=unknown) from error
+    except SlotwiseError as error:
+        raise _invalid(str(error)) from error
     return [
         objects.InstancePCIRequest(
             count=request.count,
