@@ -23,7 +23,7 @@ pub(crate) fn once() -> Result<Command> {
     Ok(benches)
 }
 
-/// `cargo xtask compare [nova | fleet [HOSTS]]`
+/// `cargo xtask compare [discovery | nova | fleet [HOSTS]]`
 pub(crate) fn compare(arguments: &[String]) -> Result<()> {
     if arguments == ["nova"] {
         return nova::compare();
@@ -33,10 +33,20 @@ pub(crate) fn compare(arguments: &[String]) -> Result<()> {
     {
         return compare_fleet(rest);
     }
-    crate::no_arguments(arguments)?;
     toolchain::ensure()?;
+    if arguments == ["discovery"] {
+        return compare_discovery();
+    }
+    crate::no_arguments(arguments)?;
     doors("release")?;
-    sh::run(name_doors(&mut sh::program(sh::target_dir().join("release/compare")), "release"))
+    sh::run(name_doors(&mut sh::program(sh::target_dir().join("release/compare")), "release"))?;
+    compare_discovery()
+}
+
+/// Discovery against plain reads of the same files, and against `lspci`.
+fn compare_discovery() -> Result<()> {
+    let example = ["run", "--release", "--package", "slotwise-sysfs", "--example", "discovery_cost"];
+    sh::run(&mut sh::cargo(example))
 }
 
 /// `cargo xtask compare fleet [HOSTS]`: writes the plot only for the full size.

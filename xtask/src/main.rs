@@ -147,8 +147,8 @@ const COMMANDS: &[Command] = &[
     Command { name: "bench", arguments: "[FILTER]", about: "run the criterion benches", run: bench::run },
     Command {
         name: "compare",
-        arguments: "[nova | fleet [HOSTS]]",
-        about: "print the side-by-side: snapshot formats and what a call costs through each door; or Nova, or the fleet",
+        arguments: "[discovery | nova | fleet [HOSTS]]",
+        about: "print the side-by-side: snapshot formats and what a call costs through each door; or discovery, Nova, or the fleet",
         run: bench::compare,
     },
     Command { name: "help", arguments: "", about: "this list", run: help },

@@ -60,6 +60,7 @@ pub(crate) enum Command {
     Explain(Explain),
 
     /// Look into a placement policy, ask it about hosts, or measure it.
+    #[cfg(feature = "policies")]
     #[command(subcommand, after_long_help = POLICY_EXAMPLE)]
     Policy(PolicyCommand),
 }
@@ -502,6 +503,7 @@ const EXPLAIN_REQUEST_EXAMPLE: &str = "\
 Example: two GPUs and a NIC for a guest on the NUMA nodes 0 and 1
   slotwise explain request gpu:2,nic:1 --numa-cells 0,1 --config /etc/nova/nova.conf";
 
+#[cfg(feature = "policies")]
 const POLICY_EXAMPLE: &str = "\
 Example: would this policy be loaded, and what does it import?
   slotwise policy inspect policy.wasm";

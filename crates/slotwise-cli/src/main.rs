@@ -15,7 +15,9 @@ mod explain;
 mod failure;
 mod input;
 mod machine;
+#[cfg(feature = "policies")]
 mod policy;
+#[cfg(feature = "policies")]
 mod policy_bench;
 mod pools;
 mod text;
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Pools(args) => pools::run(&args),
         Command::Explain(args) => explain::run(args),
+        #[cfg(feature = "policies")]
         Command::Policy(args) => policy::run(args),
     };
     match answer {

@@ -640,6 +640,74 @@ fn a_change_between_two_scans_shows() {
 }
 
 #[test]
+fn a_file_that_changes_between_two_reads_is_read_as_one_or_the_other() {
+    let tree = machine();
+    let dir = tree.root().join(tree.device_dir(PF));
+    // As in sysfs, a reader has the old text or the new one, never a part.
+    let put = |name: &str, text: &str| {
+        std::fs::write(dir.join("next"), text).expect("a file");
+        std::fs::rename(dir.join("next"), dir.join(name)).expect("a rename");
+    };
+    let done = AtomicBool::new(false);
+    let mut seen = BTreeSet::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                for (node, driver) in [("0\n", "mlx5_core"), ("-1\n", "vfio-pci"), ("1\n", "mlx5_core")] {
+                    put("numa_node", node);
+                    std::os::unix::fs::symlink(format!("../{driver}"), dir.join("next")).expect("a link");
+                    std::fs::rename(dir.join("next"), dir.join("driver")).expect("a rename");
+                    std::fs::rename(dir.join("net/ens1f0"), dir.join("net/lan0")).expect("a rename");
+                    std::fs::rename(dir.join("net/lan0"), dir.join("net/ens1f0")).expect("a rename");
+                }
+            }
+        });
+        let _stop = Stop(&done);
+        let sysfs = Sysfs::new(tree.root());
+        for _ in 0..500 {
+            let discovery = sysfs.discover().expect("a readable root");
+            let pf = function(&discovery, PF);
+            assert!(pf.netdevs.iter().all(|name| name == "ens1f0" || name == "lan0"), "{:?}", pf.netdevs);
+            assert!(matches!(pf.driver.as_deref(), Some("mlx5_core" | "vfio-pci")), "{:?}", pf.driver);
+            assert_eq!(discovery.functions.len(), 7, "nothing is left out for a change");
+            seen.insert(pf.numa_node);
+        }
+    });
+    assert!(seen.is_subset(&BTreeSet::from([None, Some(0), Some(1)])) && seen.len() > 1, "{seen:?}");
+}
+
+#[test]
+fn one_function_by_its_address() {
+    let tree = machine();
+    let sysfs = Sysfs::new(tree.root()).strict(true);
+    let all = sysfs.discover().expect("a sound tree");
+    for at in [PF, VF2, LONE] {
+        assert_eq!(sysfs.function(address(at)), Ok(all.function(address(at)).cloned()), "{at}");
+    }
+    assert_eq!(sysfs.function(address("0000:07:00.0")), Ok(None));
+    // The others are not looked at.
+    tree.delete(&format!("{}/vendor", tree.device_dir(LONE)));
+    assert_eq!(sysfs.function(address(VF2)), Ok(all.function(address(VF2)).cloned()));
+    assert!(matches!(sysfs.function(address(LONE)), Err(DiscoverError::Strict(_))));
+}
+
+#[test]
+fn groups_that_are_too_large_to_list_are_named() {
+    let tree = Tree::new();
+    tree.add(&FunctionSpec::new(PF).sriov(256, 256, 0x1018).iommu_group(9));
+    let vf = FunctionSpec::new("").ids(0x15b3, 0x1018).iommu_group(9);
+    (0..256).for_each(|index| _ = tree.add_vf(PF, index, &vf));
+    let discovery = Sysfs::new(tree.root()).attributes(Attributes::ALL).discover().expect("a readable root");
+    assert_eq!(discovery.warnings.len(), 1, "{:?}", discovery.warnings);
+    assert!(
+        discovery.warnings[0]
+            .to_string()
+            .ends_with("kernel/iommu_groups/9 has 257 members, which are not listed: over 256")
+    );
+    assert!(discovery.functions.iter().all(|f| f.iommu_group == Some(9) && f.iommu_group_members.is_empty()));
+}
+
+#[test]
 fn roots_that_are_none() {
     let check = |root: &std::path::Path, expect: &str| {
         let error = Sysfs::new(root).discover().expect_err("no sysfs");
