@@ -14,6 +14,7 @@ mod host_set;
 mod hosts;
 mod journal;
 mod lists;
+mod load;
 mod memory;
 mod names;
 mod place;
@@ -29,6 +30,7 @@ pub use self::explain::{FleetExplanation, FleetReason, ReasonCount, RequestDrops
 pub use self::filter::{FilterOptions, FleetAnswer, HostCandidates, HostQuestion, PolicyRefusal};
 pub use self::host_set::HostSet;
 pub use self::hosts::{HostOutcome, HostUpdate};
+pub use self::load::FleetLoad;
 pub use self::memory::FleetMemory;
 pub use self::place::{AffinityRule, Batch, BatchItem, BatchMode, BatchOutcome, Placed, PlacedItem};
 pub use self::rank::{Demand, RankOptions, Ranking, Weigher, WeigherKind};

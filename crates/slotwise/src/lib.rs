@@ -72,9 +72,9 @@ pub use extra_info::ExtraInfo;
 pub use fit::{Assignment, Fit, NoFit, Pick, RequestAssignment, RequestReport, Step, StepReport, Undecided};
 pub use fleet::{
     AffinityRule, Batch, BatchItem, BatchMode, BatchOutcome, Demand, FilterOptions, Fleet, FleetAnswer,
-    FleetExplanation, FleetMemory, FleetReason, HostCandidates, HostDelta, HostOutcome, HostQuestion,
-    HostSet, HostUpdate, Placed, PlacedItem, PolicyRefusal, RankOptions, Ranking, ReasonCount, RequestDrops,
-    Reservation, StepDrops, Weigher, WeigherKind,
+    FleetExplanation, FleetLoad, FleetMemory, FleetReason, HostCandidates, HostDelta, HostOutcome,
+    HostQuestion, HostSet, HostUpdate, Placed, PlacedItem, PolicyRefusal, RankOptions, Ranking, ReasonCount,
+    RequestDrops, Reservation, StepDrops, Weigher, WeigherKind,
 };
 pub use inventory::{Inventory, News};
 pub use lifecycle::{Event, Kin, Refusal, StoredStatus, Transition, transition};

@@ -215,7 +215,7 @@ impl Pools {
         Pools::from_value(value, topology).map_err(|e| e.inside("pools"))
     }
 
-    fn from_value(value: Value, topology: Option<NumaTopology>) -> Result<Self> {
+    pub(crate) fn from_value(value: Value, topology: Option<NumaTopology>) -> Result<Self> {
         let items = match value {
             Value::Null => Vec::new(),
             Value::Array(items) => items,
