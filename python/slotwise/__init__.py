@@ -3,7 +3,7 @@
 The way of the data: operator rules (``DeviceSpecs``) and the devices of a host (``discover``) go into a ``Tracker``;
 a flavor's aliases (``Aliases``) become ``Request`` objects; ``Tracker.fit`` says whether and how they can be served,
 ``Tracker.claim`` takes the devices, and ``Tracker.changes`` is what the caller must write to its database. A scheduler
-that knows only the ``Pools`` of many hosts asks those.
+that knows only the ``Pools`` of many hosts puts them into a ``Fleet`` and asks that.
 
 Documents (devices, rules, pools, changes, …) are plain dicts and lists, typed in ``slotwise.types``. Wherever one is
 taken, its JSON text may be given instead. What is not a valid input raises a child of ``SlotwiseError``; that a workload
@@ -46,8 +46,12 @@ from slotwise._native import (
     Config,
     DeviceSpecs,
     Fit,
+    Fleet,
+    FleetAnswer,
+    HostSet,
     Policy,
     Pools,
+    Ranking,
     Request,
     Tracker,
     Workload,
@@ -65,6 +69,9 @@ __all__ = [
     "ConflictError",
     "DuplicateDeviceError",
     "Fit",
+    "Fleet",
+    "FleetAnswer",
+    "HostSet",
     "InternalError",
     "InvalidAddressError",
     "InvalidAliasError",
@@ -85,6 +92,7 @@ __all__ = [
     "Policy",
     "PolicyFailedError",
     "Pools",
+    "Ranking",
     "Request",
     "SlotwiseError",
     "Tracker",

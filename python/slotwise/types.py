@@ -6,7 +6,7 @@ They are plain dicts with text keys; nothing here exists at run time but the nam
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypedDict, Union
 
 # Unions of single literals, because stubtest does not take a literal of several values for the union that it is.
@@ -419,6 +419,146 @@ class BindingQuery(TypedDict, total=False):
     owner: str | None
     request_id: str | None
     requester_id: str | None
+
+
+class HostUpdate(TypedDict):
+    """The host that a call of ``Fleet`` was about, and what the call did to it."""
+
+    id: int
+    version: int
+    outcome: Literal["inserted", "updated", "unchanged"]
+
+
+class FleetLoad(TypedDict):
+    """How many hosts a call inserted, updated, and found as they were."""
+
+    inserted: int
+    updated: int
+    unchanged: int
+
+
+class _HostDeltaRequired(TypedDict):
+    base: int
+    version: int
+
+
+class HostDelta(_HostDeltaRequired, total=False):
+    """What changed on a host between two versions of it; the argument of ``Fleet.apply``."""
+
+    removed: Sequence[Pool | Mapping[str, Any]]
+    pools: Sequence[Pool | Mapping[str, Any]]
+    released: Sequence[str]
+
+
+class _HostQuestionRequired(TypedDict):
+    host: str
+
+
+class HostQuestion(_HostQuestionRequired, total=False):
+    """What is particular about a host that is asked."""
+
+    numa_cells: Sequence[int] | None
+    mappings: Sequence[Mapping[str, Sequence[str]]]
+
+
+class FilterOptions(TypedDict, total=False):
+    """Which hosts are asked; the arguments of ``Fleet.filter`` and ``Fleet.explain``."""
+
+    among: Iterable[int] | None
+    hosts: Sequence[HostQuestion] | None
+    limit: int | None
+    facts: ExtraInfo
+
+
+class _WeigherRequired(TypedDict):
+    kind: Literal["fewest_free", "best_fit", "fragmentation"]
+
+
+class Weigher(_WeigherRequired, total=False):
+    """What makes a host a good choice, and its factor."""
+
+    multiplier: float
+
+
+class RankOptions(TypedDict, total=False):
+    """Which hosts are ranked, by what, and how many are wanted; the arguments of ``Fleet.rank``."""
+
+    filter: FilterOptions
+    weighers: Sequence[Weigher]
+    policy_multiplier: float
+    limit: int | None
+
+
+class PolicyRefusal(TypedDict):
+    """How many hosts policies refused for a reason."""
+
+    reason: str
+    hosts: int
+
+
+class HostCandidates(TypedDict):
+    """Which of Placement's allocation candidates a host can serve."""
+
+    host: int
+    fits: list[int]
+    undecided: list[int]
+
+
+class Reservation(TypedDict):
+    """Devices of one host that are held for an owner."""
+
+    host: int
+    expires: int
+
+
+class _DemandRequired(TypedDict):
+    workload: WorkloadDict | Mapping[str, Any]
+
+
+class Demand(_DemandRequired, total=False):
+    """A workload that a fleet expects, and how much of the demand it is."""
+
+    weight: float
+
+
+class _AffinityRuleRequired(TypedDict):
+    items: Sequence[int]
+
+
+class AffinityRule(_AffinityRuleRequired, total=False):
+    """Which items of a batch belong together (``same``) or apart (``distinct``): by ``host``, or by a tag of hosts."""
+
+    same: str
+    distinct: str
+    hosts: Sequence[str]
+
+
+class Batch(TypedDict, total=False):
+    """Several workloads that are placed in one call."""
+
+    items: Sequence[Claim]
+    rules: Sequence[AffinityRule]
+    mode: Literal["joint", "best_effort"]
+    among: Sequence[int] | None
+    weighers: Sequence[Weigher]
+    facts: ExtraInfo
+    budget: int | None
+
+
+class PlacedItem(TypedDict):
+    """Where one item of a batch goes."""
+
+    host: int
+    assignment: Assignment
+
+
+class Placed(TypedDict):
+    """Where the items of a batch go."""
+
+    outcome: Literal["placed", "partial", "no_fit", "undecided"]
+    items: list[PlacedItem | None]
+    impossible: list[int]
+    sequence: int
 
 
 class ErrorPlace(TypedDict, total=False):

@@ -165,6 +165,8 @@ pub(crate) enum JsonText {
     Str(PyBackedStr),
     /// Known to be UTF-8.
     Bytes(PyBackedBytes),
+    /// Written here, of Python values.
+    Own(String),
 }
 
 impl Deref for JsonText {
@@ -174,6 +176,7 @@ impl Deref for JsonText {
         match self {
             JsonText::Str(text) => text,
             JsonText::Bytes(bytes) => std::str::from_utf8(bytes).unwrap_or_default(),
+            JsonText::Own(text) => text,
         }
     }
 }
@@ -193,6 +196,25 @@ pub(crate) fn json_text(object: &Bound<'_, PyAny>, what: &str) -> PyResult<Optio
         ))
     })?;
     Ok(Some(JsonText::Bytes(object.extract()?)))
+}
+
+/// A text that is given as `str` or `bytes`, and not as values.
+pub(crate) fn ready_text(object: &Bound<'_, PyAny>, what: &str) -> PyResult<JsonText> {
+    let wrong = || PyTypeError::new_err(format!("{what} must be str or bytes, not {}", type_name(object)));
+    json_text(object, what)?.ok_or_else(wrong)
+}
+
+/// Refuses a list that is not as long as the one that it belongs to.
+pub(crate) fn same_length(py: Python<'_>, len: usize, other: Option<usize>, what: &str) -> PyResult<()> {
+    match other.filter(|other| *other != len) {
+        None => Ok(()),
+        Some(other) => Err(raise(
+            py,
+            &Error::new(ErrorKind::InvalidArgument, format!("{other} entries are given for {len} hosts"))
+                .with_help("give one for each host")
+                .inside(what),
+        )),
+    }
 }
 
 /// Reads a document from Python values.

@@ -10,6 +10,8 @@ mod config;
 mod convert;
 mod errors;
 mod fit;
+mod fleet;
+mod host_set;
 mod hosts;
 mod log;
 mod nova;
@@ -32,6 +34,10 @@ mod _native {
     use crate::config::Config;
     #[pymodule_export]
     use crate::fit::Fit;
+    #[pymodule_export]
+    use crate::fleet::{Fleet, FleetAnswer, Ranking};
+    #[pymodule_export]
+    use crate::host_set::HostSet;
     #[pymodule_export]
     use crate::hosts::{discover, filter_hosts, numa_topology};
     #[pymodule_export]
