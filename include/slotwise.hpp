@@ -314,8 +314,221 @@ public:
     const slotwise_pools *get() const noexcept { return handle_.get(); }
 
 private:
+    friend class Fleet;
     using Handle = detail::Handle<slotwise_pools, slotwise_pools_free>;
     explicit Pools(Handle handle) : handle_(std::move(handle)) {}
+    Handle handle_;
+};
+
+/** Many hosts' pools in one index; sets of hosts are bitmaps, as in slotwise.h. */
+class Fleet {
+public:
+    /** A bitmap: host `id` is bit `id % 8`, the lowest first, of byte `id / 8`. */
+    using Hosts = std::vector<std::uint8_t>;
+    /** Hosts, the best first, and their totals. */
+    struct Ranking {
+        std::vector<std::uint32_t> ids;
+        std::vector<double> scores;
+    };
+    /** A fleet without hosts. */
+    Fleet() : handle_(detail::handle<Handle>([](auto out, auto error) { return slotwise_fleet_new(out, error); })) {}
+    /** As slotwise_fleet_restore(). */
+    static Fleet restore(const std::vector<std::uint8_t> &snapshot) {
+        static const std::uint8_t nothing = 0;
+        const std::uint8_t *const data = snapshot.empty() ? &nothing : snapshot.data();
+        return Fleet(detail::handle<Handle>(
+            [&](auto out, auto error) { return slotwise_fleet_restore(data, snapshot.size(), out, error); }));
+    }
+    /** As slotwise_fleet_put(); the version counts on from the one that is there. */
+    std::string put(std::string_view host, std::string_view pools, std::string_view numa_topology = {}) {
+        return put_as(host, pools, numa_topology, nullptr);
+    }
+    /** As slotwise_fleet_put(), with the version that the host's owner knows this state under. */
+    std::string put_version(
+        std::string_view host, std::string_view pools, std::uint64_t version, std::string_view numa_topology = {}) {
+        return put_as(host, pools, numa_topology, &version);
+    }
+    /** As slotwise_fleet_load(). */
+    std::string load(std::string_view lines) {
+        return detail::text([&](auto out, auto error) { return slotwise_fleet_load(get(), lines.data(), lines.size(), out, error); });
+    }
+    /** As slotwise_fleet_apply(). */
+    std::string apply(std::string_view host, std::string_view delta) {
+        return detail::text([&](auto out, auto error) { return slotwise_fleet_apply(get(), host.data(), host.size(), delta.data(), delta.size(), out, error); });
+    }
+    /** As slotwise_fleet_remove(). */
+    void remove(std::string_view host) {
+        detail::check([&](auto error) { return slotwise_fleet_remove(get(), host.data(), host.size(), error); });
+    }
+    /** As slotwise_fleet_set_tags(): whether that changed anything. */
+    bool set_tags(std::string_view host, std::string_view tags) {
+        bool changed = false;
+        detail::check([&](auto error) {
+            return slotwise_fleet_set_tags(
+                get(), host.data(), host.size(), tags.data(), tags.size(), &changed, error);
+        });
+        return changed;
+    }
+    /** As slotwise_fleet_tags(). */
+    std::string tags(std::string_view host) const {
+        return detail::text([&](auto out, auto error) { return slotwise_fleet_tags(get(), host.data(), host.size(), out, error); });
+    }
+    /** The id of a host. */
+    std::uint32_t id(std::string_view host) const { return numbers(host).first; }
+    /** The version of a host's state. */
+    std::uint64_t version(std::string_view host) const { return numbers(host).second; }
+    /** As slotwise_fleet_pools(). */
+    Pools pools(std::string_view host) const {
+        return Pools(detail::handle<Pools::Handle>([&](auto out, auto error) {
+            return slotwise_fleet_pools(get(), host.data(), host.size(), out, error);
+        }));
+    }
+    /** The ids of all hosts. */
+    Hosts hosts() const {
+        return bytes([&](auto out, auto error) { return slotwise_fleet_hosts(get(), out, error); });
+    }
+    /** The names of all hosts as a JSON array. */
+    std::string names() const {
+        return detail::text([&](auto out, auto error) { return slotwise_fleet_names(get(), nullptr, 0, out, error); });
+    }
+    /** The names of these hosts as a JSON array. */
+    std::string names(const Hosts &hosts) const {
+        static const std::uint8_t nothing = 0;
+        const std::uint8_t *const data = hosts.empty() ? &nothing : hosts.data();
+        return detail::text(
+            [&](auto out, auto error) { return slotwise_fleet_names(get(), data, hosts.size(), out, error); });
+    }
+    /** As slotwise_fleet_fit(). */
+    Fit fit(std::string_view host, const Workload &workload) const {
+        std::uint32_t outcome = 0;
+        std::string json = detail::text([&](auto out, auto error) {
+            return slotwise_fleet_fit(get(), host.data(), host.size(), workload.get(), &outcome, out, error);
+        });
+        return Fit{static_cast<Outcome>(outcome), std::move(json)};
+    }
+    /** The hosts that fit, of all; makes no document. */
+    Hosts filter(const Workload &workload) const {
+        return bytes([&](auto out, auto error) {
+            return slotwise_fleet_filter(
+                get(), workload.get(), nullptr, 0, nullptr, 0, out, nullptr, nullptr, error);
+        });
+    }
+    /** The whole answer of slotwise_fleet_filter() as JSON. */
+    std::string answer(const Workload &workload, std::string_view options = {}) const {
+        Hosts hosts;
+        std::string json;
+        hosts = bytes([&](auto out, auto error) {
+            detail::Text text;
+            const std::uint32_t code = slotwise_fleet_filter(get(), workload.get(), options.data(), options.size(),
+                                                             nullptr, 0, out, nullptr, &text.raw, error);
+            json = text.copy();
+            return code;
+        });
+        return json;
+    }
+    /** As slotwise_fleet_rank(): the best `most` hosts. */
+    Ranking rank(const Workload &workload, std::size_t most, std::string_view options = {}) const {
+        Ranking ranking{std::vector<std::uint32_t>(most), std::vector<double>(most)};
+        std::size_t count = 0;
+        detail::check([&](auto error) {
+            return slotwise_fleet_rank(get(), workload.get(), options.data(), options.size(), ranking.ids.data(),
+                                       most, ranking.scores.data(), most, &count, nullptr, error);
+        });
+        ranking.ids.resize(count < most ? count : most);
+        ranking.scores.resize(ranking.ids.size());
+        return ranking;
+    }
+    /** As slotwise_fleet_explain(). */
+    std::string explain(const Workload &workload, std::string_view options = {}) const {
+        return detail::text([&](auto out, auto error) { return slotwise_fleet_explain(get(), workload.get(), options.data(), options.size(), out, error); });
+    }
+    /** As slotwise_fleet_place(). */
+    std::string place(std::string_view batch) const {
+        return detail::text([&](auto out, auto error) { return slotwise_fleet_place(get(), batch.data(), batch.size(), out, error); });
+    }
+    /** As slotwise_fleet_reserve(). */
+    Fit reserve(
+        std::string_view owner, std::string_view host, const Workload &workload, std::uint64_t expires) {
+        std::uint32_t outcome = 0;
+        std::string json = detail::text([&](auto out, auto error) {
+            return slotwise_fleet_reserve(get(), owner.data(), owner.size(), host.data(), host.size(),
+                                          workload.get(), expires, &outcome, out, error);
+        });
+        return Fit{static_cast<Outcome>(outcome), std::move(json)};
+    }
+    /** As slotwise_fleet_reserve_placed(). */
+    void reserve_placed(std::string_view batch, std::string_view placed, std::uint64_t expires) {
+        detail::check([&](auto error) { return slotwise_fleet_reserve_placed(get(), batch.data(), batch.size(), placed.data(), placed.size(), expires, error); });
+    }
+    /** As slotwise_fleet_release(). */
+    std::string release(std::string_view owner) {
+        return detail::text([&](auto out, auto error) { return slotwise_fleet_release(get(), owner.data(), owner.size(), out, error); });
+    }
+    /** As slotwise_fleet_expire(). */
+    std::string expire(std::uint64_t now) {
+        return detail::text([&](auto out, auto error) { return slotwise_fleet_expire(get(), now, out, error); });
+    }
+    /** As slotwise_fleet_reservations(). */
+    std::string reservations() const {
+        return detail::text([&](auto out, auto error) { return slotwise_fleet_reservations(get(), out, error); });
+    }
+    /** As slotwise_fleet_declare_demand(). */
+    void declare_demand(std::string_view demand) {
+        detail::check([&](auto error) { return slotwise_fleet_declare_demand(get(), demand.data(), demand.size(), error); });
+    }
+    /** As slotwise_fleet_observe_demand(). */
+    void observe_demand(const Workload &workload) {
+        detail::check([&](auto error) { return slotwise_fleet_observe_demand(get(), workload.get(), error); });
+    }
+    /** As slotwise_fleet_demand(). */
+    std::string demand() const {
+        return detail::text([&](auto out, auto error) { return slotwise_fleet_demand(get(), out, error); });
+    }
+    /** As slotwise_fleet_sequence(). */
+    std::uint64_t sequence() const {
+        std::uint64_t sequence = 0;
+        detail::check([&](auto error) { return slotwise_fleet_sequence(get(), &sequence, error); });
+        return sequence;
+    }
+    /** As slotwise_fleet_memory(). */
+    std::string memory() const {
+        return detail::text([&](auto out, auto error) { return slotwise_fleet_memory(get(), out, error); });
+    }
+    /** As slotwise_fleet_snapshot(). */
+    std::vector<std::uint8_t> snapshot() const {
+        return bytes([&](auto out, auto error) { return slotwise_fleet_snapshot(get(), out, error); });
+    }
+    /** The handle, for functions of slotwise.h; it stays this object's. */
+    slotwise_fleet *get() noexcept { return handle_.get(); }
+    /** The handle, for functions of slotwise.h; it stays this object's. */
+    const slotwise_fleet *get() const noexcept { return handle_.get(); }
+
+private:
+    using Handle = detail::Handle<slotwise_fleet, slotwise_fleet_free>;
+    explicit Fleet(Handle handle) : handle_(std::move(handle)) {}
+    /** Makes a call that gives bytes. */
+    template <class Call> static std::vector<std::uint8_t> bytes(Call &&call) {
+        struct Bytes {
+            slotwise_bytes raw{nullptr, 0};
+            ~Bytes() { slotwise_bytes_free(&raw); }
+        } result;
+        detail::check([&](auto error) { return call(&result.raw, error); });
+        return std::vector<std::uint8_t>(result.raw.data, result.raw.data + result.raw.len);
+    }
+    std::string put_as(std::string_view host, std::string_view pools, std::string_view numa_topology,
+                       const std::uint64_t *version) {
+        return detail::text([&](auto out, auto error) {
+            return slotwise_fleet_put(get(), host.data(), host.size(), pools.data(), pools.size(),
+                                      numa_topology.data(), numa_topology.size(), version, out, error);
+        });
+    }
+    std::pair<std::uint32_t, std::uint64_t> numbers(std::string_view host) const {
+        std::pair<std::uint32_t, std::uint64_t> both;
+        detail::check([&](auto error) {
+            return slotwise_fleet_id(get(), host.data(), host.size(), &both.first, &both.second, error);
+        });
+        return both;
+    }
     Handle handle_;
 };
 

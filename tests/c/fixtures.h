@@ -15,7 +15,10 @@
 
 #define EXAMPLE_address "0000:81:00.0"
 #define EXAMPLE_changes "[]"
+#define EXAMPLE_batch "{\"items\": []}"
 #define EXAMPLE_claims "[]"
+#define EXAMPLE_delta "{\"base\": 1, \"version\": 2}"
+#define EXAMPLE_demand "[]"
 #define EXAMPLE_device DEVICE
 #define EXAMPLE_devices "[" DEVICE ", {\"address\": \"0000:82:00.0\", \"vendor_id\": \"8086\", \"product_id\": \"1520\"}]"
 #define EXAMPLE_entries "[" RULE "]"
@@ -23,13 +26,17 @@
 #define EXAMPLE_format "nova.conf"
 #define EXAMPLE_keys "[\"vendor_id\"]"
 #define EXAMPLE_lines "[" ALIAS "]"
+#define EXAMPLE_slotwise_fleet_load_lines "{\"host\": \"compute-2\", \"pools\": null}"
+#define EXAMPLE_host "compute-1"
 #define EXAMPLE_name "nic"
 #define EXAMPLE_numa_policy "legacy"
 #define EXAMPLE_owner "vm-1"
 #define EXAMPLE_owners "[\"vm-1\"]"
 #define EXAMPLE_pools "[{\"vendor_id\": \"8086\", \"product_id\": \"1520\", \"numa_node\": 0, \"count\": 2}]"
+#define EXAMPLE_placed "{\"outcome\": \"placed\", \"items\": [], \"impossible\": [], \"sequence\": 0}"
 #define EXAMPLE_rows "[]"
 #define EXAMPLE_scope "all"
+#define EXAMPLE_tags "{\"rack\": \"r1\"}"
 #define EXAMPLE_text "[pci]\ndevice_spec = " RULE "\nalias = " ALIAS "\n"
 #define EXAMPLE_workload "{\"requests\": [{\"alternatives\": [{\"vendor_id\": \"8086\"}]}]}"
 
@@ -81,6 +88,24 @@ static slotwise_tracker *make_slotwise_tracker(void) {
     slotwise_workload_free(workload);
     slotwise_specs_free(specs);
     return tracker;
+}
+
+/* A host with two devices, one of them reserved for vm-1. */
+static slotwise_fleet *make_slotwise_fleet(void) {
+    slotwise_workload *workload = make_slotwise_workload();
+    slotwise_fleet *fleet = NULL;
+    slotwise_string update;
+    uint32_t outcome;
+    CHECK(slotwise_fleet_new(&fleet, NULL) == SLOTWISE_OK);
+    CHECK(slotwise_fleet_put(fleet, LITERAL(EXAMPLE_host), LITERAL(EXAMPLE_pools), NULL, 0, NULL, &update, NULL)
+          == SLOTWISE_OK);
+    CHECK(slotwise_fleet_reserve(
+              fleet, LITERAL(EXAMPLE_owner), LITERAL(EXAMPLE_host), workload, 10, &outcome, NULL, NULL)
+          == SLOTWISE_OK);
+    CHECK(outcome == SLOTWISE_OUTCOME_FITS);
+    slotwise_string_free(&update);
+    slotwise_workload_free(workload);
+    return fleet;
 }
 
 static slotwise_error *make_slotwise_error(void) {

@@ -28,6 +28,7 @@ struct session {
     slotwise_aliases *aliases;
     slotwise_pools *pools;
     slotwise_tracker *tracker;
+    slotwise_fleet *fleet;
     const char *fault; /* What is wrong with the case. */
 };
 
@@ -120,7 +121,13 @@ static void set_tracker(struct session *s, slotwise_tracker *tracker) {
     s->tracker = tracker;
 }
 
+static void set_fleet(struct session *s, slotwise_fleet *fleet) {
+    slotwise_fleet_free(s->fleet);
+    s->fleet = fleet;
+}
+
 static void reset(struct session *s) {
+    set_fleet(s, NULL);
     set_specs(s, NULL);
     set_aliases(s, NULL);
     set_pools(s, NULL);
@@ -437,43 +444,53 @@ static uint32_t tracker_version(struct session *s, const struct text *a, struct 
     return code;
 }
 
-static uint32_t tracker_snapshot(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
+/* Adds bytes as hexadecimal digits and frees them. */
+static uint32_t take_bytes(struct result *r, uint32_t code, slotwise_bytes *bytes) {
     static const char digits[] = "0123456789abcdef";
-    slotwise_bytes bytes = {NULL, 0};
-    (void)a;
-    NEED(tracker)
-    uint32_t code = slotwise_tracker_snapshot(s->tracker, &bytes, e);
     add_text(r, "\"");
-    for (size_t i = 0; i < bytes.len; i++) {
-        char pair[2] = {digits[bytes.data[i] >> 4], digits[bytes.data[i] & 15]};
+    for (size_t i = 0; i < bytes->len; i++) {
+        char pair[2] = {digits[bytes->data[i] >> 4], digits[bytes->data[i] & 15]};
         add(r, pair, 2);
     }
     add_text(r, "\"");
-    slotwise_bytes_free(&bytes);
+    slotwise_bytes_free(bytes);
     return code;
+}
+
+static uint32_t tracker_snapshot(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
+    slotwise_bytes bytes = {NULL, 0};
+    (void)a;
+    NEED(tracker)
+    return take_bytes(r, slotwise_tracker_snapshot(s->tracker, &bytes, e), &bytes);
 }
 
 static int digit(char c) {
     return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* The bytes of hexadecimal digits, for the caller to free. */
+static uint32_t from_hex(struct session *s, const struct text *a, uint8_t **bytes, size_t *len) {
+    *len = a->len / 2;
+    *bytes = grown(NULL, *len);
+    if (a->len % 2 != 0) {
+        return fault(s, "bytes are written in pairs of hexadecimal digits");
+    }
+    for (size_t i = 0; i < *len; i++) {
+        int high = digit(a->data[2 * i]);
+        int low = digit(a->data[2 * i + 1]);
+        if (high < 0 || low < 0) {
+            return fault(s, "bytes are written in lower-case hexadecimal digits");
+        }
+        (*bytes)[i] = (uint8_t)(high << 4 | low);
+    }
+    return SLOTWISE_OK;
+}
+
 static uint32_t tracker_restore(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
     slotwise_tracker *tracker = NULL;
-    size_t len = a[0].len / 2;
-    uint8_t *bytes = grown(NULL, len);
-    uint32_t code = SLOTWISE_OK;
-    if (a[0].len % 2 != 0) {
-        code = fault(s, "a snapshot is written in pairs of hexadecimal digits");
-    }
-    for (size_t i = 0; i < len && code == SLOTWISE_OK; i++) {
-        int high = digit(a[0].data[2 * i]);
-        int low = digit(a[0].data[2 * i + 1]);
-        if (high < 0 || low < 0) {
-            code = fault(s, "a snapshot is written in lower-case hexadecimal digits");
-        } else {
-            bytes[i] = (uint8_t)(high << 4 | low);
-        }
-    }
+    uint8_t *bytes;
+    size_t len;
+    uint32_t code = from_hex(s, &a[0], &bytes, &len);
     if (code == SLOTWISE_OK) {
         code = slotwise_tracker_restore(bytes, len, &tracker, e);
     }
@@ -539,6 +556,299 @@ static uint32_t pools_group_by(struct session *s, const struct text *a, struct r
     return take(r, slotwise_pools_group_by(s->pools, ARG(0), &text, e), &text);
 }
 
+/* A whole number. */
+static uint32_t number(struct session *s, const struct text *a, uint64_t *value) {
+    char digits[24] = "";
+    char *end;
+    if (a->len == 0 || a->len >= sizeof digits) {
+        return fault(s, "in C this argument is a number");
+    }
+    memcpy(digits, a->data, a->len);
+    *value = strtoull(digits, &end, 10);
+    return *end == '\0' && digits[0] != '-' ? SLOTWISE_OK : fault(s, "in C this argument is a number");
+}
+
+static uint32_t add_number(struct result *r, uint32_t code, uint64_t value) {
+    char digits[32];
+    snprintf(digits, sizeof digits, "%" PRIu64, value);
+    add_text(r, digits);
+    return code;
+}
+
+static uint32_t fleet_new(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
+    slotwise_fleet *fleet = NULL;
+    (void)a;
+    uint32_t code = slotwise_fleet_new(&fleet, e);
+    if (code == SLOTWISE_OK) {
+        set_fleet(s, fleet);
+        add_text(r, "null");
+    }
+    return code;
+}
+
+static uint32_t fleet_put(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
+    slotwise_string text = {NULL, 0};
+    uint64_t version = 0;
+    NEED(fleet)
+    uint32_t code = a[3].len == 0 ? SLOTWISE_OK : number(s, &a[3], &version);
+    if (code != SLOTWISE_OK) {
+        return code;
+    }
+    code = slotwise_fleet_put(s->fleet, ARG(0), ARG(1), ARG(2), a[3].len == 0 ? NULL : &version, &text, e);
+    return take(r, code, &text);
+}
+
+static uint32_t fleet_remove(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
+    NEED(fleet)
+    add_text(r, "null");
+    return slotwise_fleet_remove(s->fleet, ARG(0), e);
+}
+
+static uint32_t fleet_set_tags(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
+    bool changed = false;
+    NEED(fleet)
+    uint32_t code = slotwise_fleet_set_tags(s->fleet, ARG(0), ARG(1), &changed, e);
+    add_text(r, changed ? "true" : "false");
+    return code;
+}
+
+static uint32_t fleet_version(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
+    uint32_t id = 0;
+    uint64_t version = 0;
+    NEED(fleet)
+    return add_number(r, slotwise_fleet_id(s->fleet, ARG(0), &id, &version, e), version);
+}
+
+static uint32_t fleet_id(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
+    uint32_t id = 0;
+    uint64_t version = 0;
+    NEED(fleet)
+    return add_number(r, slotwise_fleet_id(s->fleet, ARG(0), &id, &version, e), id);
+}
+
+static uint32_t fleet_pools(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
+    slotwise_pools *pools = NULL;
+    slotwise_string text = {NULL, 0};
+    NEED(fleet)
+    uint32_t code = slotwise_fleet_pools(s->fleet, ARG(0), &pools, e);
+    if (code == SLOTWISE_OK) {
+        code = take(r, slotwise_pools_list(pools, &text, e), &text);
+    }
+    slotwise_pools_free(pools);
+    return code;
+}
+
+static uint32_t fleet_hosts(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
+    slotwise_bytes bytes = {NULL, 0};
+    (void)a;
+    NEED(fleet)
+    return take_bytes(r, slotwise_fleet_hosts(s->fleet, &bytes, e), &bytes);
+}
+
+static uint32_t fleet_names(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
+    slotwise_string text = {NULL, 0};
+    uint8_t *bytes = NULL;
+    size_t len = 0;
+    NEED(fleet)
+    uint32_t code = a[0].len == 0 ? SLOTWISE_OK : from_hex(s, &a[0], &bytes, &len);
+    if (code == SLOTWISE_OK) {
+        code = take(r, slotwise_fleet_names(s->fleet, bytes, len, &text, e), &text);
+    }
+    free(bytes);
+    return code;
+}
+
+static uint32_t fleet_fit(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
+    slotwise_workload *workload = NULL;
+    slotwise_string fit = {NULL, 0};
+    uint32_t outcome = 0;
+    NEED(fleet)
+    uint32_t code = slotwise_workload_parse(ARG(1), &workload, e);
+    if (code == SLOTWISE_OK) {
+        code = slotwise_fleet_fit(s->fleet, ARG(0), workload, &outcome, &fit, e);
+        code = take_fit(r, code, outcome, &fit);
+    }
+    slotwise_workload_free(workload);
+    return code;
+}
+
+static uint32_t fleet_filter(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
+    slotwise_workload *workload = NULL;
+    slotwise_bytes hosts = {NULL, 0};
+    slotwise_bytes undecided = {NULL, 0};
+    slotwise_bytes alone = {NULL, 0};
+    slotwise_string answer = {NULL, 0};
+    NEED(fleet)
+    uint32_t code = slotwise_workload_parse(ARG(0), &workload, e);
+    if (code == SLOTWISE_OK) {
+        code = slotwise_fleet_filter(s->fleet, workload, ARG(1), NULL, 0, &hosts, &undecided, &answer, e);
+        if (code == SLOTWISE_OK) {
+            if (slotwise_fleet_filter(s->fleet, workload, ARG(1), NULL, 0, &alone, NULL, NULL, NULL) != SLOTWISE_OK
+                || alone.len != hosts.len || memcmp(alone.data, hosts.data, hosts.len) != 0) {
+                die("the hosts differ when the document is not asked for");
+            }
+            slotwise_bytes_free(&alone);
+        }
+        code = take(r, code, &answer);
+    }
+    slotwise_bytes_free(&hosts);
+    slotwise_bytes_free(&undecided);
+    slotwise_workload_free(workload);
+    return code;
+}
+
+static uint32_t fleet_rank(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
+    slotwise_workload *workload = NULL;
+    slotwise_string ranking = {NULL, 0};
+    size_t count = 0;
+    NEED(fleet)
+    uint32_t code = slotwise_workload_parse(ARG(0), &workload, e);
+    if (code == SLOTWISE_OK) {
+        code = slotwise_fleet_rank(s->fleet, workload, ARG(1), NULL, 0, NULL, 0, &count, &ranking, e);
+        code = take(r, code, &ranking);
+    }
+    slotwise_workload_free(workload);
+    return code;
+}
+
+static uint32_t fleet_explain(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
+    slotwise_workload *workload = NULL;
+    slotwise_string text = {NULL, 0};
+    NEED(fleet)
+    uint32_t code = slotwise_workload_parse(ARG(0), &workload, e);
+    if (code == SLOTWISE_OK) {
+        code = take(r, slotwise_fleet_explain(s->fleet, workload, ARG(1), &text, e), &text);
+    }
+    slotwise_workload_free(workload);
+    return code;
+}
+
+static uint32_t fleet_reserve(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
+    slotwise_workload *workload = NULL;
+    slotwise_string fit = {NULL, 0};
+    uint32_t outcome = 0;
+    uint64_t expires = 0;
+    NEED(fleet)
+    uint32_t code = number(s, &a[3], &expires);
+    if (code == SLOTWISE_OK) {
+        code = slotwise_workload_parse(ARG(2), &workload, e);
+    }
+    if (code == SLOTWISE_OK) {
+        code = slotwise_fleet_reserve(s->fleet, ARG(0), ARG(1), workload, expires, &outcome, &fit, e);
+        code = take_fit(r, code, outcome, &fit);
+    }
+    slotwise_workload_free(workload);
+    return code;
+}
+
+static uint32_t fleet_reserve_placed(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
+    uint64_t expires = 0;
+    NEED(fleet)
+    uint32_t code = number(s, &a[2], &expires);
+    add_text(r, "null");
+    return code == SLOTWISE_OK ? slotwise_fleet_reserve_placed(s->fleet, ARG(0), ARG(1), expires, e) : code;
+}
+
+static uint32_t fleet_expire(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
+    slotwise_string text = {NULL, 0};
+    uint64_t now = 0;
+    NEED(fleet)
+    uint32_t code = number(s, &a[0], &now);
+    return code == SLOTWISE_OK ? take(r, slotwise_fleet_expire(s->fleet, now, &text, e), &text) : code;
+}
+
+static uint32_t fleet_declare_demand(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
+    NEED(fleet)
+    add_text(r, "null");
+    return slotwise_fleet_declare_demand(s->fleet, ARG(0), e);
+}
+
+static uint32_t fleet_observe_demand(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
+    slotwise_workload *workload = NULL;
+    NEED(fleet)
+    add_text(r, "null");
+    uint32_t code = slotwise_workload_parse(ARG(0), &workload, e);
+    if (code == SLOTWISE_OK) {
+        code = slotwise_fleet_observe_demand(s->fleet, workload, e);
+    }
+    slotwise_workload_free(workload);
+    return code;
+}
+
+static uint32_t fleet_sequence(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
+    uint64_t sequence = 0;
+    (void)a;
+    NEED(fleet)
+    return add_number(r, slotwise_fleet_sequence(s->fleet, &sequence, e), sequence);
+}
+
+static uint32_t fleet_snapshot(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
+    slotwise_bytes bytes = {NULL, 0};
+    (void)a;
+    NEED(fleet)
+    return take_bytes(r, slotwise_fleet_snapshot(s->fleet, &bytes, e), &bytes);
+}
+
+static uint32_t fleet_restore(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
+    slotwise_fleet *fleet = NULL;
+    uint8_t *bytes;
+    size_t len;
+    uint32_t code = from_hex(s, &a[0], &bytes, &len);
+    if (code == SLOTWISE_OK) {
+        code = slotwise_fleet_restore(bytes, len, &fleet, e);
+    }
+    free(bytes);
+    if (code == SLOTWISE_OK) {
+        set_fleet(s, fleet);
+        add_text(r, "null");
+    }
+    return code;
+}
+
+static uint32_t fleet_load(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
+    slotwise_string text = {NULL, 0};
+    NEED(fleet)
+    return take(r, slotwise_fleet_load(s->fleet, ARG(0), &text, e), &text);
+}
+
+static uint32_t fleet_apply(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
+    slotwise_string text = {NULL, 0};
+    NEED(fleet)
+    return take(r, slotwise_fleet_apply(s->fleet, ARG(0), ARG(1), &text, e), &text);
+}
+
+static uint32_t fleet_tags(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
+    slotwise_string text = {NULL, 0};
+    NEED(fleet)
+    return take(r, slotwise_fleet_tags(s->fleet, ARG(0), &text, e), &text);
+}
+
+static uint32_t fleet_place(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
+    slotwise_string text = {NULL, 0};
+    NEED(fleet)
+    return take(r, slotwise_fleet_place(s->fleet, ARG(0), &text, e), &text);
+}
+
+static uint32_t fleet_release(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
+    slotwise_string text = {NULL, 0};
+    NEED(fleet)
+    return take(r, slotwise_fleet_release(s->fleet, ARG(0), &text, e), &text);
+}
+
+static uint32_t fleet_reservations(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
+    slotwise_string text = {NULL, 0};
+    (void)a;
+    NEED(fleet)
+    return take(r, slotwise_fleet_reservations(s->fleet, &text, e), &text);
+}
+
+static uint32_t fleet_demand(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
+    slotwise_string text = {NULL, 0};
+    (void)a;
+    NEED(fleet)
+    return take(r, slotwise_fleet_demand(s->fleet, &text, e), &text);
+}
+
 static const struct {
     const char *name;
     op *run;
@@ -580,6 +890,34 @@ static const struct {
     {"pools.fit", pools_fit},
     {"pools.consume", pools_consume},
     {"pools.group_by", pools_group_by},
+    {"fleet.new", fleet_new},
+    {"fleet.put", fleet_put},
+    {"fleet.load", fleet_load},
+    {"fleet.apply", fleet_apply},
+    {"fleet.remove", fleet_remove},
+    {"fleet.set_tags", fleet_set_tags},
+    {"fleet.tags", fleet_tags},
+    {"fleet.id", fleet_id},
+    {"fleet.version", fleet_version},
+    {"fleet.pools", fleet_pools},
+    {"fleet.hosts", fleet_hosts},
+    {"fleet.names", fleet_names},
+    {"fleet.fit", fleet_fit},
+    {"fleet.filter", fleet_filter},
+    {"fleet.rank", fleet_rank},
+    {"fleet.explain", fleet_explain},
+    {"fleet.place", fleet_place},
+    {"fleet.reserve", fleet_reserve},
+    {"fleet.reserve_placed", fleet_reserve_placed},
+    {"fleet.release", fleet_release},
+    {"fleet.expire", fleet_expire},
+    {"fleet.reservations", fleet_reservations},
+    {"fleet.declare_demand", fleet_declare_demand},
+    {"fleet.observe_demand", fleet_observe_demand},
+    {"fleet.demand", fleet_demand},
+    {"fleet.sequence", fleet_sequence},
+    {"fleet.snapshot", fleet_snapshot},
+    {"fleet.restore", fleet_restore},
 };
 
 static void answer(const char *word, const char *data, size_t len) {
@@ -632,7 +970,7 @@ static void read_argument(struct text *argument) {
 }
 
 int main(void) {
-    struct session session = {NULL, NULL, NULL, NULL, NULL};
+    struct session session = {NULL, NULL, NULL, NULL, NULL, NULL};
     char line[128];
     while (fgets(line, sizeof line, stdin) != NULL) {
         char name[64];

@@ -381,6 +381,156 @@ static void eight_threads_share_one_tracker(void) {
     CHECK(lines.count == 8 * (100 + 2 * 10) && lines.malformed == 0);
 }
 
+static const char BATCH[] =
+    "{\"items\": [{\"owner\": \"vm-8\", \"workload\": {\"requests\": [{\"alternatives\": [{\"vendor_id\": \"8086\"}]}]}}]}";
+
+static void a_fleet_answers_in_bitmaps_and_arrays(void) {
+    slotwise_fleet *fleet = NULL;
+    slotwise_fleet *copy = NULL;
+    slotwise_pools *left = NULL;
+    slotwise_string text = {NULL, 0};
+    slotwise_bytes hosts = {NULL, 0};
+    slotwise_bytes undecided = {NULL, 0};
+    const uint64_t version = 7;
+    const uint8_t second = 2;
+    uint32_t ids[1] = {9};
+    double scores[4] = {-1, -1, -1, -1};
+    uint32_t id = 9;
+    uint32_t outcome = 9;
+    uint64_t known = 0;
+    size_t count = 0;
+    bool changed = false;
+    SUCCEEDS(slotwise_fleet_new, &fleet);
+    SUCCEEDS(slotwise_fleet_put, fleet, TEXT("a"), TEXT(POOLS), NULL, 0, &version, &text);
+    CHECK(strcmp(text.data, "{\"id\":0,\"version\":7,\"outcome\":\"inserted\"}") == 0);
+    slotwise_string_free(&text);
+    FAILS_AT(SLOTWISE_ERROR_CONFLICT, "version", slotwise_fleet_put, fleet, TEXT("a"), TEXT("[]"), NULL, 0, &version, &text);
+    SUCCEEDS(slotwise_fleet_load, fleet,
+             TEXT("{\"host\": \"b\", \"pools\": [{\"vendor_id\": \"8086\", \"product_id\": \"1520\", \"count\": 1}]}\n"
+                  "{\"host\": \"c\", \"pools\": null}"),
+             &text);
+    CHECK(holds(&text, "\"inserted\":2"));
+    slotwise_string_free(&text);
+    SUCCEEDS(slotwise_fleet_id, fleet, TEXT("b"), &id, &known);
+    CHECK(id == 1 && known == 1);
+    FAILS_AT(SLOTWISE_ERROR_UNKNOWN_HOST, "host", slotwise_fleet_id, fleet, TEXT("z"), &id, &known);
+    SUCCEEDS(slotwise_fleet_filter, fleet, workload, NULL, 0, NULL, 0, &hosts, &undecided, NULL);
+    CHECK(hosts.len == 1 && hosts.data[0] == 3 && undecided.len == 0);
+    SUCCEEDS(slotwise_fleet_names, fleet, hosts.data, hosts.len, &text);
+    CHECK(strcmp(text.data, "[\"a\",\"b\"]") == 0);
+    slotwise_string_free(&text);
+    slotwise_bytes_free(&hosts);
+    slotwise_bytes_free(&undecided);
+    SUCCEEDS(slotwise_fleet_filter, fleet, workload, NULL, 0, &second, 1, &hosts, NULL, &text);
+    CHECK(hosts.len == 1 && hosts.data[0] == 2 && holds(&text, "\"hosts\":[1]"));
+    slotwise_bytes_free(&hosts);
+    slotwise_string_free(&text);
+    SUCCEEDS(slotwise_fleet_rank, fleet, workload, TEXT("{\"weighers\": [{\"kind\": \"fewest_free\"}]}"), ids, 1, scores, 4,
+             &count, NULL);
+    CHECK(count == 2 && ids[0] == 1 && scores[0] > scores[1] && scores[2] < 0);
+    SUCCEEDS(slotwise_fleet_explain, fleet, workload, NULL, 0, &text);
+    CHECK(holds(&text, "\"message\""));
+    slotwise_string_free(&text);
+    SUCCEEDS(slotwise_fleet_set_tags, fleet, TEXT("a"), TEXT("{\"rack\": \"r1\"}"), &changed);
+    CHECK(changed);
+    SUCCEEDS(slotwise_fleet_tags, fleet, TEXT("a"), &text);
+    CHECK(holds(&text, "r1"));
+    slotwise_string_free(&text);
+    SUCCEEDS(slotwise_fleet_place, fleet, TEXT(BATCH), &text);
+    CHECK(holds(&text, "\"outcome\":\"placed\""));
+    SUCCEEDS(slotwise_fleet_reserve_placed, fleet, TEXT(BATCH), text.data, text.len, 10);
+    FAILS_AT(SLOTWISE_ERROR_CONFLICT, "", slotwise_fleet_reserve_placed, fleet, TEXT(BATCH), text.data, text.len, 10);
+    slotwise_string_free(&text);
+    SUCCEEDS(slotwise_fleet_reserve, fleet, TEXT("vm-9"), TEXT("b"), workload, 20, &outcome, NULL);
+    CHECK(outcome == SLOTWISE_OUTCOME_FITS);
+    SUCCEEDS(slotwise_fleet_fit, fleet, TEXT("b"), workload, &outcome, NULL);
+    CHECK(outcome == SLOTWISE_OUTCOME_NO_FIT);
+    SUCCEEDS(slotwise_fleet_reservations, fleet, &text);
+    CHECK(holds(&text, "\"vm-8\":{\"host\":0,\"expires\":10}"));
+    slotwise_string_free(&text);
+    SUCCEEDS(slotwise_fleet_snapshot, fleet, &hosts);
+    SUCCEEDS(slotwise_fleet_restore, hosts.data, hosts.len, &copy);
+    slotwise_bytes_free(&hosts);
+    SUCCEEDS(slotwise_fleet_expire, copy, 10, &text);
+    CHECK(strcmp(text.data, "[\"vm-8\"]") == 0);
+    slotwise_string_free(&text);
+    SUCCEEDS(slotwise_fleet_release, copy, TEXT("vm-9"), &text);
+    CHECK(holds(&text, "\"expires\":20"));
+    slotwise_string_free(&text);
+    SUCCEEDS(slotwise_fleet_pools, copy, TEXT("b"), &left);
+    SUCCEEDS(slotwise_pools_fit, left, workload, &outcome, NULL);
+    CHECK(outcome == SLOTWISE_OUTCOME_FITS);
+    slotwise_pools_free(left);
+    SUCCEEDS(slotwise_fleet_apply, copy, TEXT("b"), TEXT("{\"base\": 1, \"version\": 2}"), &text);
+    CHECK(holds(&text, "unchanged"));
+    slotwise_string_free(&text);
+    SUCCEEDS(slotwise_fleet_remove, copy, TEXT("b"));
+    SUCCEEDS(slotwise_fleet_hosts, copy, &hosts);
+    CHECK(hosts.len == 1 && hosts.data[0] == 5);
+    slotwise_bytes_free(&hosts);
+    SUCCEEDS(slotwise_fleet_declare_demand, copy, TEXT("[]"));
+    SUCCEEDS(slotwise_fleet_observe_demand, copy, workload);
+    SUCCEEDS(slotwise_fleet_demand, copy, &text);
+    CHECK(holds(&text, "\"weight\":1.0"));
+    slotwise_string_free(&text);
+    SUCCEEDS(slotwise_fleet_sequence, copy, &known);
+    CHECK(known > 0);
+    SUCCEEDS(slotwise_fleet_memory, copy, &text);
+    CHECK(holds(&text, "\"total\""));
+    slotwise_string_free(&text);
+    slotwise_fleet_free(copy);
+    slotwise_fleet_free(fleet);
+}
+
+static slotwise_fleet *shared_fleet;
+
+/* Many may ask a fleet at the same time; who changes it needs it alone. */
+static void *ask_fleet(void *which) {
+    const char *owner = which;
+    for (int i = 0; i < 100; i++) {
+        slotwise_bytes hosts = {NULL, 0};
+        uint32_t outcome = SLOTWISE_OUTCOME_NO_FIT;
+        slotwise_string text = {NULL, 0};
+        pthread_rwlock_rdlock(&turn);
+        bool as_expected =
+            slotwise_fleet_filter(shared_fleet, workload, NULL, 0, NULL, 0, &hosts, NULL, NULL, NULL) == SLOTWISE_OK
+            && hosts.len == 1 && hosts.data[0] == 1;
+        pthread_rwlock_unlock(&turn);
+        slotwise_bytes_free(&hosts);
+        if (i % 10 == 0) {
+            pthread_rwlock_wrlock(&turn);
+            as_expected = as_expected
+                && slotwise_fleet_reserve(shared_fleet, owner, strlen(owner), TEXT("a"), workload, 1, &outcome, NULL, NULL)
+                    == SLOTWISE_OK
+                && outcome == SLOTWISE_OUTCOME_FITS
+                && slotwise_fleet_release(shared_fleet, owner, strlen(owner), &text, NULL) == SLOTWISE_OK;
+            pthread_rwlock_unlock(&turn);
+            slotwise_string_free(&text);
+        }
+        if (!as_expected) {
+            return NULL;
+        }
+    }
+    return which;
+}
+
+static void eight_threads_share_one_fleet(void) {
+    static char owners[8][5] = {"vm-0", "vm-1", "vm-2", "vm-3", "vm-4", "vm-5", "vm-6", "vm-7"};
+    pthread_t threads[8];
+    slotwise_string text = {NULL, 0};
+    SUCCEEDS(slotwise_fleet_new, &shared_fleet);
+    SUCCEEDS(slotwise_fleet_put, shared_fleet, TEXT("a"), TEXT(POOLS), NULL, 0, NULL, &text);
+    slotwise_string_free(&text);
+    for (int i = 0; i < 8; i++) {
+        CHECK(pthread_create(&threads[i], NULL, ask_fleet, owners[i]) == 0);
+    }
+    for (int i = 0; i < 8; i++) {
+        void *result = NULL;
+        CHECK(pthread_join(threads[i], &result) == 0 && result != NULL);
+    }
+    slotwise_fleet_free(shared_fleet);
+}
+
 int main(void) {
     CHECK(strcmp(slotwise_version(), SLOTWISE_VERSION) == 0);
     make_handles();
@@ -396,6 +546,8 @@ int main(void) {
     log_lines_go_to_the_caller();
     arguments_may_be_limited();
     eight_threads_share_one_tracker();
+    a_fleet_answers_in_bitmaps_and_arrays();
+    eight_threads_share_one_fleet();
     free_handles();
     printf("smoke.c: %u checks\n", checks);
     return 0;

@@ -123,6 +123,29 @@ void one_life_of_a_device() {
     CHECK(pools.outcome(workload) == slotwise::Outcome::no_fit);
 }
 
+void a_fleet_answers_in_bitmaps() {
+    const auto workload = slotwise::Workload::parse(WORKLOAD);
+    const char *const pools = R"([{"vendor_id": "8086", "product_id": "1520", "count": 9}])";
+    slotwise::Fleet fleet;
+    CHECK(holds(fleet.put_version("a", pools, 7), "\"version\":7") && fleet.version("a") == 7);
+    CHECK(holds(fleet.put("b", "[]"), "inserted") && fleet.id("b") == 1);
+    CHECK(error_of([&] { fleet.put_version("a", "[]", 6); }).code() == SLOTWISE_ERROR_CONFLICT);
+    CHECK(fleet.filter(workload) == slotwise::Fleet::Hosts{1} && fleet.hosts() == slotwise::Fleet::Hosts{3});
+    CHECK(fleet.names() == R"(["a","b"])" && fleet.names(fleet.filter(workload)) == R"(["a"])");
+    CHECK(fleet.names({}) == "[]" && holds(fleet.answer(workload), "\"fits\":1"));
+    CHECK(fleet.rank(workload, 5).ids == std::vector<std::uint32_t>{0});
+    CHECK(fleet.set_tags("a", R"({"rack": "r1"})") && holds(fleet.tags("a"), "r1"));
+    CHECK(fleet.reserve("vm-1", "a", workload, 10).outcome == slotwise::Outcome::fits);
+    auto copy = slotwise::Fleet::restore(fleet.snapshot());
+    CHECK(copy.reservations() == fleet.reservations() && copy.sequence() == fleet.sequence());
+    CHECK(holds(copy.release("vm-1"), "\"expires\":10") && copy.expire(99) == "[]");
+    CHECK(copy.pools("a").outcome(workload) == slotwise::Outcome::fits);
+    CHECK(fleet.fit("b", workload).outcome == slotwise::Outcome::no_fit);
+    CHECK(holds(fleet.explain(workload), "message") && holds(fleet.memory(), "total"));
+    copy.remove("a");
+    CHECK(copy.filter(workload).empty());
+}
+
 } // namespace
 
 int main() try {
@@ -133,6 +156,7 @@ int main() try {
     aliases_are_edited();
     a_configuration_gives_rules_and_names();
     one_life_of_a_device();
+    a_fleet_answers_in_bitmaps();
     std::printf("smoke.cpp: %u checks\n", checks);
     return 0;
 } catch (const slotwise::Error &error) {

@@ -112,7 +112,7 @@ class Door:
         self.slots = {}
 
     def __getattr__(self, name):
-        if name not in ("specs", "aliases", "pools", "tracker"):
+        if name not in ("specs", "aliases", "pools", "tracker", "fleet"):
             raise AttributeError(name)
         try:
             return self.slots[name]
@@ -270,6 +270,111 @@ class Door:
 
     def pools_group_by(self, keys):
         return documents(self.pools.group_by, keys)
+
+    def fleet_new(self):
+        self.fill("fleet", slotwise.Fleet())
+
+    def fleet_put(self, host, pools, numa_topology, version):
+        put = lambda pools, *rest: self.fleet.put(host, pools, *rest)
+        return documents(put, pools, numa_topology or None, version or None)
+
+    def fleet_load(self, lines):
+        return self.fleet.load(lines)
+
+    def fleet_apply(self, host, delta):
+        return documents(lambda delta: self.fleet.apply(host, delta), delta)
+
+    def fleet_remove(self, host):
+        self.fleet.remove(host)
+
+    def fleet_set_tags(self, host, tags):
+        return documents(lambda tags: self.fleet.set_tags(host, tags), tags)
+
+    def fleet_tags(self, host):
+        return self.fleet.tags(host)
+
+    def fleet_id(self, host):
+        return self.fleet.id(host)
+
+    def fleet_version(self, host):
+        return self.fleet.version(host)
+
+    def fleet_pools(self, host):
+        return self.fleet.pools(host).to_list()
+
+    def fleet_hosts(self):
+        return self.fleet.hosts.bitmap.hex()
+
+    def fleet_names(self, bitmap):
+        return self.fleet.names(slotwise.HostSet.from_bitmap(bytes.fromhex(bitmap)) if bitmap else None)
+
+    def fleet_fit(self, host, workload):
+        fleet = self.fleet
+        return with_workload(lambda *workload, **fields: fleet.fit(host, *workload, **fields))(workload)
+
+    def fleet_filter(self, workload, options):
+        answer = self.ask_fleet(self.fleet.filter, workload, options)
+        document = answer.to_dict()
+        if answer.hosts.ids.tolist() != document["hosts"] or list(answer.undecided) != document["undecided"]:
+            raise Broken("the columns differ from the document")
+        return document
+
+    def fleet_rank(self, workload, options):
+        ranking = self.ask_fleet(self.fleet.rank, workload, options)
+        document = ranking.to_dict()
+        if ranking.hosts.tolist() != document["hosts"] or ranking.scores.tolist() != document["scores"]:
+            raise Broken("the columns differ from the document")
+        return document
+
+    def fleet_explain(self, workload, options):
+        return self.ask_fleet(self.fleet.explain, workload, options)
+
+    @staticmethod
+    def ask_fleet(function, workload, options):
+        """Asks with a prepared workload; the options are given as a document, or by name."""
+        prepared = documents(slotwise.Workload.from_dict, workload)
+        if not options:
+            return function(prepared)
+        return documents(
+            with_fields(lambda document=None, /, **fields: function(prepared, document, **fields)), options
+        )
+
+    def fleet_place(self, batch):
+        return documents(self.fleet.place, batch)
+
+    def fleet_reserve(self, owner, host, workload, expires):
+        prepared = documents(slotwise.Workload.from_dict, workload)
+        return documents(lambda expires: self.fleet.reserve(owner, host, prepared, expires), expires).to_dict()
+
+    def fleet_reserve_placed(self, batch, placed, expires):
+        documents(self.fleet.reserve_placed, batch, placed, expires)
+
+    def fleet_release(self, owner):
+        return self.fleet.release(owner)
+
+    def fleet_expire(self, now):
+        return documents(self.fleet.expire, now)
+
+    def fleet_reservations(self):
+        return self.fleet.reservations
+
+    def fleet_declare_demand(self, demand):
+        documents(self.fleet.declare_demand, demand)
+
+    def fleet_observe_demand(self, workload):
+        self.fleet.observe_demand(documents(slotwise.Workload.from_dict, workload))
+
+    def fleet_demand(self):
+        return self.fleet.demand
+
+    def fleet_sequence(self):
+        return self.fleet.sequence
+
+    def fleet_snapshot(self):
+        return self.fleet.snapshot().hex()
+
+    def fleet_restore(self, hexadecimal):
+        self.fill("fleet", slotwise.Fleet.from_snapshot(bytes.fromhex(hexadecimal)))
 
 
 def answer(door, op, arguments):

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
 use serde::de::DeserializeOwned;
-use slotwise::{Error, ErrorKind, PciAddress, Result, json};
+use slotwise::{Error, ErrorKind, HostSet, PciAddress, Result, json};
 
 use crate::error::{slotwise_code, slotwise_error};
 
@@ -75,6 +75,17 @@ pub(crate) unsafe fn optional_bytes<'a>(data: *const u8, len: usize, name: &str)
 pub(crate) unsafe fn bytes<'a>(data: *const u8, len: usize, name: &str) -> Result<&'a [u8]> {
     // SAFETY: the caller vouches for the same.
     unsafe { optional_bytes(data, len, name) }?.ok_or_else(|| null(name))
+}
+
+/// A set of hosts as a bitmap; `None` when it is left out.
+///
+/// # Safety
+///
+/// As [`optional_bytes`].
+pub(crate) unsafe fn optional_hosts(data: *const u8, len: usize, name: &str) -> Result<Option<HostSet>> {
+    // SAFETY: the caller vouches for the same.
+    let bitmap = unsafe { optional_bytes(data, len, name) }?;
+    bitmap.map(|bitmap| HostSet::from_bytes(bitmap).map_err(|error| error.inside(name))).transpose()
 }
 
 fn utf8<'a>(bytes: &'a [u8], name: &str) -> Result<&'a str> {
@@ -204,6 +215,31 @@ pub(crate) unsafe fn out<T>(place: *mut T, name: &str) -> Result<Out<T>> {
     NonNull::new(place).map(Out).ok_or_else(|| null(name))
 }
 
+/// An array of the caller's that results go to, as far as there is room.
+pub(crate) struct Room<T> {
+    place: *mut T,
+    len: usize,
+}
+
+/// Checks an array for results; NULL with length 0 is an array without room.
+///
+/// # Safety
+///
+/// `place` is NULL or points to `len` elements that may be written to as long as the [`Room`] lives.
+pub(crate) unsafe fn room<T>(place: *mut T, len: usize, name: &str) -> Result<Room<T>> {
+    if place.is_null() && len > 0 { Err(null(name)) } else { Ok(Room { place, len }) }
+}
+
+impl<T: Copy> Room<T> {
+    /// Writes the first results.
+    pub(crate) fn set(self, results: &[T]) {
+        for (i, result) in results.iter().take(self.len).enumerate() {
+            // SAFETY: whoever made this vouched for so many elements.
+            unsafe { self.place.add(i).write(*result) };
+        }
+    }
+}
+
 /// The place of a result that the caller may do without; `None` for NULL.
 ///
 /// # Safety
@@ -268,6 +304,7 @@ mod tests {
         both::<crate::slotwise_aliases>();
         both::<crate::slotwise_config>();
         both::<slotwise_error>();
+        both::<crate::slotwise_fleet>();
         both::<crate::slotwise_pools>();
         both::<crate::slotwise_specs>();
         both::<crate::slotwise_tracker>();

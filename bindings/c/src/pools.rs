@@ -15,7 +15,7 @@ use crate::workload::slotwise_workload;
 /// Owned by the caller; free it with slotwise_pools_free(). Any number of threads may use it in functions that take it
 /// as const; a function that changes it needs it for itself.
 pub struct slotwise_pools {
-    inner: Pools,
+    pub(crate) inner: Pools,
 }
 
 /// Parses a host's `pools` in the form that Nova keeps them: a JSON array of `{"vendor_id", "product_id", "numa_node",

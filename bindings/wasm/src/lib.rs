@@ -4,6 +4,8 @@
 //! holds, no import, and no decision. The component runs on one thread and calls nobody back, so a resource is never
 //! borrowed twice.
 
+mod fleet;
+
 use std::cell::RefCell;
 
 use serde::Serialize;
@@ -27,6 +29,7 @@ struct Aliases(RefCell<slotwise::Aliases>);
 struct Workload(slotwise::Workload);
 struct Pools(RefCell<slotwise::Pools>);
 struct Tracker(RefCell<slotwise::Tracker>);
+struct Fleet(RefCell<slotwise::Fleet>);
 
 impl api::Guest for Engine {
     type Specs = Specs;
@@ -34,6 +37,7 @@ impl api::Guest for Engine {
     type Workload = Workload;
     type Pools = Pools;
     type Tracker = Tracker;
+    type Fleet = Fleet;
 
     fn version() -> String {
         slotwise::VERSION.to_owned()

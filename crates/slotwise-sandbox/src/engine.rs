@@ -1,5 +1,7 @@
 //! The host of the engine component: what `bindings/wasm/wit/engine.wit` describes, as Rust methods.
 
+mod fleet;
+
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +23,7 @@ mod bindings {
     });
 }
 
+pub use self::fleet::Fleet;
 use bindings::exports::slotwise::engine::api;
 
 /// The name under which the component exports its interface.

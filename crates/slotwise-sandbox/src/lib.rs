@@ -2,7 +2,7 @@
 //!
 //! There are two kinds. An operator's policy ([`Policy`]) is asked about hosts and devices through the engine's own trait,
 //! [`slotwise::policy::Policy`]. The engine itself ([`EngineComponent`]) is a compiled component, which threads may share;
-//! an [`EngineInstance`] is one live copy of it, in which [`Specs`], [`Aliases`], [`Workload`], [`Pools`] and [`Tracker`]
+//! an [`EngineInstance`] is one live copy of it, in which [`Specs`], [`Aliases`], [`Workload`], [`Pools`], [`Tracker`] and [`Fleet`]
 //! live. Each call is bounded in time, memory, stack and the size of its result by [`Limits`], and optionally in the number
 //! of instructions.
 //!
@@ -22,8 +22,8 @@ mod policy;
 mod runtime;
 
 pub use engine::{
-    Aliases, Config, ENGINE_INTERFACE, EngineComponent, EngineInstance, Outcome, Pools, Specs, Tracker,
-    Workload,
+    Aliases, Config, ENGINE_INTERFACE, EngineComponent, EngineInstance, Fleet, Outcome, Pools, Specs,
+    Tracker, Workload,
 };
 pub use error::{Error, Result};
 pub use limits::{Limits, MAX_INSTANCES, MAX_STACK};

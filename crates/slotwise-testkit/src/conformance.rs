@@ -248,7 +248,7 @@ fn check_case(case: &Case) -> Result<(), String> {
 
 /// Arguments of a case file that change the remembered snapshot before it is handed over.
 fn is_edit(op: &str, name: &str) -> bool {
-    op == "tracker.restore" && matches!(name, "truncate" | "flip_bit" | "append")
+    matches!(op, "tracker.restore" | "fleet.restore") && matches!(name, "truncate" | "flip_bit" | "append")
 }
 
 /// The operation whose last answer is handed over when the argument is left out in a case file.
@@ -256,6 +256,8 @@ fn remembered_by(op: &str) -> Option<&'static str> {
     match op {
         "tracker.written" => Some("tracker.changes"),
         "tracker.restore" => Some("tracker.snapshot"),
+        "fleet.restore" => Some("fleet.snapshot"),
+        "fleet.reserve_placed" => Some("fleet.place"),
         "tracker.restore_json" => Some("tracker.snapshot_json"),
         "pools.consume" => Some("pools.fit"),
         "tracker.claim_fit" => Some("tracker.fit"),
@@ -266,8 +268,8 @@ fn remembered_by(op: &str) -> Option<&'static str> {
 /// Replays `cases` through `doors`.
 ///
 /// Each step goes through the first door, whose answer is compared with what the case expects, and then through the
-/// others, which must give the identical document. A step that must fail must leave the tracker's snapshot, the
-/// aliases and the pools as they were, at every door. A case ends with its first failure.
+/// others, which must give the identical document. A step that must fail must leave the snapshots of tracker and
+/// fleet, the aliases and the pools as they were, at every door. A case ends with its first failure.
 pub fn run(cases: &[Case], doors: &mut [Box<dyn Door>]) -> Report {
     let mut report = Report { cases: cases.len(), ..Report::default() };
     report
@@ -327,13 +329,12 @@ impl Replay<'_> {
             .arguments(op, step)
             .map_err(|message| (0, Difference::whole("usable arguments", message)))?;
         // A slot that is empty has nothing to leave as it was.
-        let probes = ["tracker.snapshot", "aliases.list", "pools.group_by"].map(|probe| match step.error {
+        let probes = PROBES.map(|probe| match step.error {
             Some(_) => self.probe(probe),
             None => None,
         });
         let answer = self.call_all(op.name, &args)?;
-        for (probe, before) in ["tracker.snapshot", "aliases.list", "pools.group_by"].into_iter().zip(probes)
-        {
+        for (probe, before) in PROBES.into_iter().zip(probes) {
             if let Some(before) = before {
                 let after = self
                     .call_all(probe, &probe_args(probe))?
@@ -428,6 +429,9 @@ impl Replay<'_> {
     }
 }
 
+/// What a step that fails must leave as it was.
+const PROBES: [&str; 4] = ["tracker.snapshot", "aliases.list", "pools.group_by", "fleet.snapshot"];
+
 fn probe_args(op: &str) -> Vec<String> {
     if op == "pools.group_by" { vec![r#"["address","numa_node","dev_type"]"#.to_owned()] } else { Vec::new() }
 }
@@ -482,7 +486,7 @@ fn remembered_text(op: &str, remembered: &Value, step: &Step) -> Result<String, 
             assignment.as_object_mut().map(|fit| fit.remove("outcome"));
             Ok(assignment.to_string())
         }
-        "tracker.restore" => {
+        "tracker.restore" | "fleet.restore" => {
             let hex = remembered.as_str().ok_or("the last snapshot is no text")?;
             let mut bytes = from_hex(hex).ok_or("the last snapshot is not hexadecimal")?;
             let number = |name| step.args.get(name).and_then(Value::as_i64);

@@ -5,7 +5,7 @@ use slotwise::{Error, ErrorKind};
 
 /// One way into the engine: Rust, C, Python, WebAssembly.
 ///
-/// A door holds one slot each for specs, aliases, pools and a tracker, which the operations of [`crate::ops`] fill
+/// A door holds one slot each for specs, aliases, pools, a tracker and a fleet, which the operations of [`crate::ops`] fill
 /// and use. Every door must give the identical document for the same calls, errors included.
 pub trait Door {
     /// The name of this door in reports, such as `rust` or `python`.

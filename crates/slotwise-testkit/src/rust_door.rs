@@ -1,11 +1,14 @@
 //! The door that calls the engine directly.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use slotwise::{
-    Aliases, Assignment, BindingQuery, Change, Claim, Config, ConfigFormat, Device, DeviceSpecs, Error,
-    FreeScope, NumaPolicy, NumaTopology, PciAddress, Pools, TrackedDevice, Tracker, TrackerOptions, Workload,
+    Aliases, Assignment, Batch, BindingQuery, Change, Claim, Config, ConfigFormat, Demand, Device,
+    DeviceSpecs, Error, ExtraInfo, FilterOptions, Fleet, FreeScope, HostDelta, HostSet, NumaPolicy,
+    NumaTopology, PciAddress, Placed, Pools, RankOptions, TrackedDevice, Tracker, TrackerOptions, Workload,
 };
 
 use crate::door::{Door, broken};
@@ -18,6 +21,7 @@ pub struct RustDoor {
     aliases: Option<Aliases>,
     pools: Option<Pools>,
     tracker: Option<Tracker>,
+    fleet: Option<Fleet>,
 }
 
 impl RustDoor {
@@ -107,7 +111,77 @@ impl RustDoor {
                 let keys: Vec<String> = args.document("keys")?;
                 Ok(value(&filled(&self.pools, "pools")?.group_by(&keys)))
             }
+            _ if op.starts_with("fleet.") => self.run_fleet(op, args),
             _ => self.run_tracker(op, args),
+        }
+    }
+
+    fn run_fleet(&mut self, op: &str, args: &Args<'_>) -> Result<Value, Error> {
+        match op {
+            "fleet.new" => {
+                self.fleet = Some(Fleet::new());
+                return Ok(Value::Null);
+            }
+            "fleet.restore" => {
+                self.fleet = Some(Fleet::from_snapshot(&args.bytes("hex")?)?);
+                return Ok(Value::Null);
+            }
+            _ => {}
+        }
+        let fleet = filled_mut(&mut self.fleet, "fleet")?;
+        let host = args.text("host");
+        match op {
+            "fleet.put" => {
+                let topology: Option<NumaTopology> = args.optional("numa_topology")?;
+                let version = args.optional("version")?;
+                Ok(value(&fleet.put_json(host, args.text("pools"), topology.as_ref(), version)?))
+            }
+            "fleet.load" => Ok(value(&fleet.load(args.text("lines"))?)),
+            "fleet.apply" => {
+                let delta: HostDelta = args.document("delta")?;
+                Ok(value(&fleet.apply(host, &delta)?))
+            }
+            "fleet.remove" => {
+                fleet.remove(host)?;
+                Ok(Value::Null)
+            }
+            "fleet.set_tags" => {
+                let tags: ExtraInfo = args.document("tags")?;
+                Ok(fleet.set_tags(host, &tags)?.into())
+            }
+            "fleet.tags" => Ok(value(&fleet.tags(host)?)),
+            "fleet.id" => Ok(fleet.id(host)?.into()),
+            "fleet.version" => Ok(fleet.version(host)?.into()),
+            "fleet.pools" => Ok(value(fleet.pools(host)?.as_slice())),
+            "fleet.hosts" => Ok(to_hex(&fleet.hosts().to_bytes()).into()),
+            "fleet.names" => {
+                let hosts = match args.text("bitmap") {
+                    "" => fleet.hosts().clone(),
+                    _ => HostSet::from_bytes(&args.bytes("bitmap")?)?,
+                };
+                Ok(value(&fleet.names(&hosts).collect::<Vec<_>>()))
+            }
+            "fleet.place" => {
+                let batch: Batch = args.document("batch")?;
+                Ok(value(&fleet.place(&batch, &[])?))
+            }
+            "fleet.reserve_placed" => {
+                let (batch, placed): (Batch, Placed) = (args.document("batch")?, args.document("placed")?);
+                fleet.reserve_placed(&batch, &placed, args.document("expires")?)?;
+                Ok(Value::Null)
+            }
+            "fleet.release" => Ok(value(&fleet.release(args.text("owner"))?)),
+            "fleet.expire" => Ok(value(&fleet.expire(args.document("now")?))),
+            "fleet.reservations" => Ok(value(&fleet.reservations().collect::<BTreeMap<_, _>>())),
+            "fleet.declare_demand" => {
+                let demand: Vec<Demand> = args.document("demand")?;
+                fleet.declare_demand(demand)?;
+                Ok(Value::Null)
+            }
+            "fleet.demand" => Ok(value(&fleet.demand().collect::<Vec<_>>())),
+            "fleet.sequence" => Ok(fleet.sequence().into()),
+            "fleet.snapshot" => Ok(to_hex(&fleet.snapshot()).into()),
+            _ => ask_fleet(fleet, op, args),
         }
     }
 
@@ -127,9 +201,7 @@ impl RustDoor {
                 return Ok(Value::Null);
             }
             "tracker.restore" => {
-                let bytes =
-                    from_hex(args.text("hex")).ok_or_else(|| broken("the snapshot is not hexadecimal"))?;
-                self.tracker = Some(Tracker::from_snapshot(&bytes)?);
+                self.tracker = Some(Tracker::from_snapshot(&args.bytes("hex")?)?);
                 return Ok(Value::Null);
             }
             "tracker.restore_json" => {
@@ -205,6 +277,35 @@ impl RustDoor {
     }
 }
 
+/// What a workload asks of a fleet.
+fn ask_fleet(fleet: &mut Fleet, op: &str, args: &Args<'_>) -> Result<Value, Error> {
+    let workload: Workload = args.document("workload")?;
+    match op {
+        "fleet.fit" => Ok(value(&fleet.fit(args.text("host"), &workload)?)),
+        "fleet.filter" => {
+            let options: Option<FilterOptions> = args.optional("options")?;
+            Ok(value(&fleet.filter(&workload, &options.unwrap_or_default(), &[])?))
+        }
+        "fleet.rank" => {
+            let options: Option<RankOptions> = args.optional("options")?;
+            Ok(value(&fleet.rank(&workload, &options.unwrap_or_default(), &[])?))
+        }
+        "fleet.explain" => {
+            let options: Option<FilterOptions> = args.optional("options")?;
+            Ok(value(&fleet.explain(&workload, &options.unwrap_or_default(), &[])?))
+        }
+        "fleet.reserve" => {
+            let expires = args.document("expires")?;
+            Ok(value(&fleet.reserve(args.text("owner"), args.text("host"), &workload, expires)?))
+        }
+        "fleet.observe_demand" => {
+            fleet.observe_demand(&workload)?;
+            Ok(Value::Null)
+        }
+        _ => Err(broken(format!("no operation {op:?}"))),
+    }
+}
+
 impl Door for RustDoor {
     fn name(&self) -> &str {
         "rust"
@@ -246,7 +347,12 @@ impl<'a> Args<'a> {
         slotwise::json::parse(self.text(name), name)
     }
 
-    fn optional<T: DeserializeOwned>(&self, name: &'static str) -> Result<Option<T>, Error> {
+    /// The bytes that an argument gives as hexadecimal digits.
+    pub(crate) fn bytes(&self, name: &str) -> Result<Vec<u8>, Error> {
+        from_hex(self.text(name)).ok_or_else(|| broken(format!("{name} is not hexadecimal")))
+    }
+
+    pub(crate) fn optional<T: DeserializeOwned>(&self, name: &'static str) -> Result<Option<T>, Error> {
         if self.text(name).is_empty() { Ok(None) } else { self.document(name).map(Some) }
     }
 

@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 use slotwise::{ConfigFormat, Error, FreeScope, NumaPolicy};
-use slotwise_sandbox::{Aliases, Config, EngineComponent, EngineInstance, Pools, Specs, Tracker, Workload};
+use slotwise_sandbox::{
+    Aliases, Config, EngineComponent, EngineInstance, Fleet, Pools, Specs, Tracker, Workload,
+};
 
 use crate::door::{Door, broken};
-use crate::rust_door::{Args, from_hex, to_hex};
+use crate::rust_door::{Args, to_hex};
 
 /// The door that runs the engine component under wasmtime, in one instance that [`Door::reset`] replaces.
 #[derive(Debug)]
@@ -21,6 +23,7 @@ struct Slots {
     aliases: Option<Aliases>,
     pools: Option<Pools>,
     tracker: Option<Tracker>,
+    fleet: Option<Fleet>,
 }
 
 impl WasmDoor {
@@ -110,7 +113,87 @@ impl WasmDoor {
                 let keys: Vec<String> = args.document("keys")?;
                 value(filled(&slots.pools, "pools")?.group_by(instance, &strs(&keys)))
             }
+            _ if op.starts_with("fleet.") => self.run_fleet(op, args),
             _ => self.run_tracker(op, args),
+        }
+    }
+
+    fn run_fleet(&mut self, op: &str, args: &Args<'_>) -> Result<Value, Error> {
+        let WasmDoor { instance, slots, .. } = self;
+        let made = match op {
+            "fleet.new" => Some(Fleet::new(instance)),
+            "fleet.restore" => Some(Fleet::restore(instance, &args.bytes("hex")?)),
+            _ => None,
+        };
+        if let Some(made) = made {
+            slots.fleet = Some(made.map_err(engine)?);
+            return Ok(Value::Null);
+        }
+        let fleet = filled(&slots.fleet, "fleet")?;
+        let (host, owner) = (args.text("host"), args.text("owner"));
+        match op {
+            "fleet.put" => {
+                let (pools, topology) = (args.text("pools"), given(args, "numa_topology"));
+                value(fleet.put(instance, host, pools, topology, args.optional("version")?))
+            }
+            "fleet.load" => value(fleet.load(instance, args.text("lines"))),
+            "fleet.apply" => value(fleet.apply(instance, host, args.text("delta"))),
+            "fleet.remove" => plain(fleet.remove(instance, host)),
+            "fleet.set_tags" => plain(fleet.set_tags(instance, host, args.text("tags"))),
+            "fleet.tags" => value(fleet.tags(instance, host)),
+            "fleet.id" => plain(fleet.id(instance, host)),
+            "fleet.version" => plain(fleet.version(instance, host)),
+            "fleet.pools" => {
+                let pools = fleet.pools(instance, host).map_err(engine)?;
+                value(pools.list(instance))
+            }
+            "fleet.hosts" => Ok(to_hex(&fleet.hosts(instance).map_err(engine)?).into()),
+            "fleet.names" => {
+                let hosts = given(args, "bitmap").map(|_| args.bytes("bitmap")).transpose()?;
+                plain(fleet.names(instance, hosts.as_deref()))
+            }
+            "fleet.place" => value(fleet.place(instance, args.text("batch"))),
+            "fleet.reserve_placed" => {
+                let (batch, placed) = (args.text("batch"), args.text("placed"));
+                plain(fleet.reserve_placed(instance, batch, placed, args.document("expires")?))
+            }
+            "fleet.release" => value(fleet.release(instance, owner)),
+            "fleet.expire" => plain(fleet.expire(instance, args.document("now")?)),
+            "fleet.reservations" => value(fleet.reservations(instance)),
+            "fleet.declare_demand" => plain(fleet.declare_demand(instance, args.text("demand"))),
+            "fleet.demand" => value(fleet.demand(instance)),
+            "fleet.sequence" => plain(fleet.sequence(instance)),
+            "fleet.snapshot" => Ok(to_hex(&fleet.snapshot(instance).map_err(engine)?).into()),
+            _ => self.ask_fleet(op, args),
+        }
+    }
+
+    /// What a workload asks of a fleet.
+    fn ask_fleet(&mut self, op: &str, args: &Args<'_>) -> Result<Value, Error> {
+        let WasmDoor { instance, slots, .. } = self;
+        let fleet = filled(&slots.fleet, "fleet")?;
+        let workload = Workload::parse(instance, args.text("workload")).map_err(engine)?;
+        let (host, options) = (args.text("host"), given(args, "options"));
+        match op {
+            "fleet.fit" => value(fleet.fit(instance, host, &workload)),
+            "fleet.filter" => {
+                let answer = value(fleet.filter(instance, &workload, options))?;
+                if options.is_none() {
+                    let hosts = fleet.filter_hosts(instance, &workload, None).map_err(engine)?;
+                    if json!(slotwise::HostSet::from_bytes(&hosts)?) != answer["hosts"] {
+                        return Err(broken("the bitmap differs from the document"));
+                    }
+                }
+                Ok(answer)
+            }
+            "fleet.rank" => value(fleet.rank(instance, &workload, options)),
+            "fleet.explain" => value(fleet.explain(instance, &workload, options)),
+            "fleet.reserve" => {
+                let expires = args.document("expires")?;
+                value(fleet.reserve(instance, args.text("owner"), host, &workload, expires))
+            }
+            "fleet.observe_demand" => plain(fleet.observe_demand(instance, &workload)),
+            _ => Err(broken(format!("no operation {op:?}"))),
         }
     }
 
@@ -124,11 +207,7 @@ impl WasmDoor {
                 let specs = filled(&slots.specs, "specs")?;
                 Some(Tracker::load(instance, specs, given(args, "options"), args.text("rows")))
             }
-            "tracker.restore" => {
-                let bytes =
-                    from_hex(args.text("hex")).ok_or_else(|| broken("the snapshot is not hexadecimal"))?;
-                Some(Tracker::restore(instance, &bytes))
-            }
+            "tracker.restore" => Some(Tracker::restore(instance, &args.bytes("hex")?)),
             "tracker.restore_json" => Some(Tracker::restore_json(instance, args.text("text"))),
             _ => None,
         };
