@@ -73,10 +73,11 @@ impl Fleet {
             let pools = pools.get();
             return answer(py, || {
                 // Not under the fleet's lock, so that no two locks are ever held at once.
-                let mut pools = pools.0.copy()?;
-                if topology.is_some() {
-                    pools = engine::Pools::in_order(pools.as_slice().to_vec(), topology);
+                let pools = pools.0.state()?;
+                if topology.is_none() {
+                    return self.0.write(|fleet| fleet.put(&name, &pools, version));
                 }
+                let pools = engine::Pools::in_order(pools.as_slice().to_vec(), topology);
                 self.0.write(|fleet| fleet.put(&name, &pools, version))
             });
         }
@@ -400,7 +401,7 @@ impl Fleet {
     }
 
     fn __copy__(&self, py: Python<'_>) -> PyResult<Self> {
-        call(py, || self.0.copy()).map(Fleet::own)
+        call(py, || self.0.copy()).map(Fleet)
     }
 
     fn __deepcopy__(&self, memo: &Bound<'_, PyAny>) -> PyResult<Self> {

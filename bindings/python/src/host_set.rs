@@ -24,14 +24,14 @@ pub(crate) struct HostSet(pub(crate) engine::HostSet);
 impl HostSet {
     #[new]
     #[pyo3(signature = (ids=None))]
-    fn new(ids: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+    fn new(py: Python<'_>, ids: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
         let mut list = Vec::new();
         if let Some(ids) = ids {
             for id in ids.try_iter()? {
                 list.push(id?.extract::<u32>()?);
             }
         }
-        Ok(HostSet(list.into()))
+        call(py, || engine::HostSet::from_ids(&list)).map(HostSet)
     }
 
     /// The set that a bitmap describes: host ``id`` is bit ``id % 8``, the lowest first, of byte ``id // 8``.
@@ -103,7 +103,7 @@ impl HostSet {
 pub(crate) fn host_set(object: &Bound<'_, PyAny>) -> PyResult<engine::HostSet> {
     match object.cast::<HostSet>() {
         Ok(set) => Ok(set.get().0.clone()),
-        Err(_) => HostSet::new(Some(object)).map(|set| set.0),
+        Err(_) => HostSet::new(object.py(), Some(object)).map(|set| set.0),
     }
 }
 

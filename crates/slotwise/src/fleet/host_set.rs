@@ -49,6 +49,19 @@ impl HostSet {
         HostSet { words }
     }
 
+    /// The set of these ids, in any order.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidArgument`] for an id past [`limits::MAX_HOSTS`], because a bitmap would have to reach that far.
+    pub fn from_ids(ids: &[u32]) -> Result<Self> {
+        if let Some(id) = ids.iter().find(|&&id| id as usize >= limits::MAX_HOSTS) {
+            return Err(Error::new(ErrorKind::InvalidArgument, format!("there is no host with id {id}"))
+                .with_help("give the ids that the fleet gave"));
+        }
+        Ok(ids.iter().copied().collect())
+    }
+
     /// Takes over a bitmap; the words are those of [`HostSet::words`].
     #[must_use]
     pub fn from_words(words: Vec<u64>) -> Self {
@@ -244,15 +257,8 @@ impl FromIterator<u32> for HostSet {
 }
 
 impl<'de> Deserialize<'de> for HostSet {
-    /// Reads a list of ids; one past [`limits::MAX_HOSTS`] is refused, because a bitmap would have to reach that far.
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        let ids = Vec::<u32>::deserialize(deserializer)?;
-        if let Some(id) = ids.iter().find(|&&id| id as usize >= limits::MAX_HOSTS) {
-            let error = Error::new(ErrorKind::InvalidArgument, format!("there is no host with id {id}"))
-                .with_help("give the ids that the fleet gave");
-            return Err(crate::json::carry(&error));
-        }
-        Ok(ids.into_iter().collect())
+        HostSet::from_ids(&Vec::deserialize(deserializer)?).map_err(|error| crate::json::carry(&error))
     }
 }
 
