@@ -282,6 +282,18 @@ typedef struct slotwise_config slotwise_config;
 typedef struct slotwise_error slotwise_error;
 
 /**
+ * Many hosts' pools in one index, for a scheduler that asks thousands of times a second.
+ *
+ * A host has a name, and a small number (its id) that stays the same until it is removed. A set of hosts is a bitmap:
+ * host `id` is bit `id % 8`, the lowest first, of byte `id / 8`; zeros at its end are left out.
+ *
+ * Owned by the caller; free it with slotwise_fleet_free(). Any number of threads may ask it at the same time (functions
+ * that take it as const); a function that changes it needs it for itself, so that threads that ask while another
+ * changes share a lock for readers and writers.
+ */
+typedef struct slotwise_fleet slotwise_fleet;
+
+/**
  * A placement policy: a WebAssembly component that is run under limits and without trust.
  *
  * Owned by the caller; free it with slotwise_policy_free(). Any number of threads may ask it at the same time. It keeps one
@@ -1410,6 +1422,561 @@ uint32_t slotwise_tracker_restore_json(const char *snapshot,
                                        size_t snapshot_len,
                                        struct slotwise_tracker **tracker,
                                        struct slotwise_error **error);
+
+/**
+ * Makes a fleet without hosts.
+ *
+ * @param made   result: the caller's, freed with slotwise_fleet_free()
+ * @param error  what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL
+ */
+uint32_t slotwise_fleet_new(struct slotwise_fleet **made, struct slotwise_error **error);
+
+/**
+ * Frees a fleet; NULL is nothing to free.
+ *
+ * @param fleet  given up: no thread may use it any more; NULL does nothing
+ */
+void slotwise_fleet_free(struct slotwise_fleet *fleet);
+
+/**
+ * Inserts a host, or replaces what is known of it; `host` is its name, UTF-8, and `pools` and `numa_topology` are as in
+ * slotwise_pools_parse().
+ *
+ * Text that the host was last read from is recognised and not read again. `version` may be NULL: then it counts on from
+ * the one that is there. `update` gets `{"id", "version", "outcome"}`, the outcome being `inserted`, `updated` or `unchanged`.
+ *
+ * Fails with SLOTWISE_ERROR_CONFLICT for a version that is older than the one that is there, and as slotwise_pools_parse().
+ *
+ * @param fleet              changed: the call needs it for itself
+ * @param host               UTF-8, read during the call
+ * @param host_len           how many bytes `host` has
+ * @param pools              UTF-8, read during the call
+ * @param pools_len          how many bytes `pools` has
+ * @param numa_topology      UTF-8, read during the call
+ * @param numa_topology_len  how many bytes `numa_topology` has
+ * @param version            read during the call; may be NULL
+ * @param update             result: the caller's, freed with slotwise_string_free()
+ * @param error              what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
+ */
+uint32_t slotwise_fleet_put(struct slotwise_fleet *fleet,
+                            const char *host,
+                            size_t host_len,
+                            const char *pools,
+                            size_t pools_len,
+                            const char *numa_topology,
+                            size_t numa_topology_len,
+                            const uint64_t *version,
+                            struct slotwise_string *update,
+                            struct slotwise_error **error);
+
+/**
+ * Inserts or replaces many hosts: `lines` has one JSON document per line, `{"host", "pools"}` and where wanted
+ * `numa_topology`, `version` and `tags`.
+ *
+ * All lines are taken over or none; a fleet that has hosts already is copied for that. `loaded` gets `{"inserted", "updated",
+ * "unchanged"}`. Fails as slotwise_fleet_put(), with a path such as `lines[17].pools`.
+ *
+ * @param fleet      changed: the call needs it for itself
+ * @param lines      UTF-8, read during the call
+ * @param lines_len  how many bytes `lines` has
+ * @param loaded     result: the caller's, freed with slotwise_string_free()
+ * @param error      what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
+ */
+uint32_t slotwise_fleet_load(struct slotwise_fleet *fleet,
+                             const char *lines,
+                             size_t lines_len,
+                             struct slotwise_string *loaded,
+                             struct slotwise_error **error);
+
+/**
+ * Applies what changed on a host; `host` is its name, UTF-8.
+ *
+ * `delta` is a JSON object `{"base", "version", "removed", "pools", "released"}`; `update` is as in slotwise_fleet_put().
+ *
+ * Fails with SLOTWISE_ERROR_CONFLICT when the delta does not follow on the version that is there.
+ *
+ * @param fleet      changed: the call needs it for itself
+ * @param host       UTF-8, read during the call
+ * @param host_len   how many bytes `host` has
+ * @param delta      UTF-8, read during the call
+ * @param delta_len  how many bytes `delta` has
+ * @param update     result: the caller's, freed with slotwise_string_free()
+ * @param error      what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
+ */
+uint32_t slotwise_fleet_apply(struct slotwise_fleet *fleet,
+                              const char *host,
+                              size_t host_len,
+                              const char *delta,
+                              size_t delta_len,
+                              struct slotwise_string *update,
+                              struct slotwise_error **error);
+
+/**
+ * Removes a host with all that is reserved on it; `host` is its name, UTF-8.
+ *
+ * Fails with SLOTWISE_ERROR_UNKNOWN_HOST.
+ *
+ * @param fleet     changed: the call needs it for itself
+ * @param host      UTF-8, read during the call
+ * @param host_len  how many bytes `host` has
+ * @param error     what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
+ */
+uint32_t slotwise_fleet_remove(struct slotwise_fleet *fleet,
+                               const char *host,
+                               size_t host_len,
+                               struct slotwise_error **error);
+
+/**
+ * Gives the host named `host` its `tags`, a JSON object of texts, in place of those it had; `changed` says whether that
+ * changed anything.
+ *
+ * Fails with SLOTWISE_ERROR_UNKNOWN_HOST.
+ *
+ * @param fleet     changed: the call needs it for itself
+ * @param host      UTF-8, read during the call
+ * @param host_len  how many bytes `host` has
+ * @param tags      UTF-8, read during the call
+ * @param tags_len  how many bytes `tags` has
+ * @param changed   result
+ * @param error     what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
+ */
+uint32_t slotwise_fleet_set_tags(struct slotwise_fleet *fleet,
+                                 const char *host,
+                                 size_t host_len,
+                                 const char *tags,
+                                 size_t tags_len,
+                                 bool *changed,
+                                 struct slotwise_error **error);
+
+/**
+ * Gives the tags of the host named `host`, UTF-8, as a JSON object.
+ *
+ * Fails with SLOTWISE_ERROR_UNKNOWN_HOST.
+ *
+ * @param fleet     only read: many threads may use it at the same time
+ * @param host      UTF-8, read during the call
+ * @param host_len  how many bytes `host` has
+ * @param tags      result: the caller's, freed with slotwise_string_free()
+ * @param error     what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
+ */
+uint32_t slotwise_fleet_tags(const struct slotwise_fleet *fleet,
+                             const char *host,
+                             size_t host_len,
+                             struct slotwise_string *tags,
+                             struct slotwise_error **error);
+
+/**
+ * Gives the id and the version of the host named `host`, UTF-8.
+ *
+ * Fails with SLOTWISE_ERROR_UNKNOWN_HOST.
+ *
+ * @param fleet     only read: many threads may use it at the same time
+ * @param host      UTF-8, read during the call
+ * @param host_len  how many bytes `host` has
+ * @param id        result
+ * @param version   result
+ * @param error     what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
+ */
+uint32_t slotwise_fleet_id(const struct slotwise_fleet *fleet,
+                           const char *host,
+                           size_t host_len,
+                           uint32_t *id,
+                           uint64_t *version,
+                           struct slotwise_error **error);
+
+/**
+ * Gives the pools of the host named `host`, UTF-8, less what is reserved on it.
+ *
+ * Fails with SLOTWISE_ERROR_UNKNOWN_HOST.
+ *
+ * @param fleet     only read: many threads may use it at the same time
+ * @param host      UTF-8, read during the call
+ * @param host_len  how many bytes `host` has
+ * @param pools     result: the caller's, freed with slotwise_pools_free()
+ * @param error     what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
+ */
+uint32_t slotwise_fleet_pools(const struct slotwise_fleet *fleet,
+                              const char *host,
+                              size_t host_len,
+                              struct slotwise_pools **pools,
+                              struct slotwise_error **error);
+
+/**
+ * Gives the ids of all hosts as a bitmap.
+ *
+ * @param fleet  only read: many threads may use it at the same time
+ * @param hosts  result: the caller's, freed with slotwise_bytes_free()
+ * @param error  what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL
+ */
+uint32_t slotwise_fleet_hosts(const struct slotwise_fleet *fleet,
+                              struct slotwise_bytes *hosts,
+                              struct slotwise_error **error);
+
+/**
+ * Gives the names of the hosts of the bitmap `hosts`, or of all if it is left out, in the order of their ids: a JSON array.
+ *
+ * Ids without a host are passed over.
+ *
+ * Fails with SLOTWISE_ERROR_LIMIT_EXCEEDED for a bitmap of over 2^32 bits.
+ *
+ * @param fleet      only read: many threads may use it at the same time
+ * @param hosts      bytes, read during the call
+ * @param hosts_len  how many bytes `hosts` has
+ * @param names      result: the caller's, freed with slotwise_string_free()
+ * @param error      what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL
+ */
+uint32_t slotwise_fleet_names(const struct slotwise_fleet *fleet,
+                              const uint8_t *hosts,
+                              size_t hosts_len,
+                              struct slotwise_string *names,
+                              struct slotwise_error **error);
+
+/**
+ * Says whether and how a workload fits the host named `host`, UTF-8; nothing is held.
+ *
+ * `outcome` gets a slotwise_outcome, and `fit`, which may be NULL, the answer as JSON; both as in slotwise_pools_fit().
+ *
+ * Fails with SLOTWISE_ERROR_UNKNOWN_HOST, and as slotwise_pools_fit().
+ *
+ * @param fleet     only read: many threads may use it at the same time
+ * @param host      UTF-8, read during the call
+ * @param host_len  how many bytes `host` has
+ * @param workload  only read: many threads may use it at the same time
+ * @param outcome   result
+ * @param fit       result: the caller's, freed with slotwise_string_free()
+ * @param error     what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
+ */
+uint32_t slotwise_fleet_fit(const struct slotwise_fleet *fleet,
+                            const char *host,
+                            size_t host_len,
+                            const struct slotwise_workload *workload,
+                            uint32_t *outcome,
+                            struct slotwise_string *fit,
+                            struct slotwise_error **error);
+
+/**
+ * Says which hosts fit a workload.
+ *
+ * `options` may be left out: `{"hosts": [{"host", "numa_cells", "mappings"}], "limit", "facts"}`. `among` is a bitmap of the hosts
+ * that are asked; all if it is left out.
+ *
+ * `hosts` gets the bitmap of those that fit. `undecided`, the bitmap of those for which the search budget ran out, may be NULL.
+ * `answer` may be NULL; it gets all of it as JSON, with lists of ids.
+ *
+ * Fails with SLOTWISE_ERROR_INVALID_JSON, SLOTWISE_ERROR_UNKNOWN_HOST for an option that names one, SLOTWISE_ERROR_INVALID_REQUEST
+ * for a mapping that does not go with the workload, or SLOTWISE_ERROR_LIMIT_EXCEEDED.
+ *
+ * @param fleet        only read: many threads may use it at the same time
+ * @param workload     only read: many threads may use it at the same time
+ * @param options      UTF-8, read during the call
+ * @param options_len  how many bytes `options` has
+ * @param among        bytes, read during the call
+ * @param among_len    how many bytes `among` has
+ * @param hosts        result: the caller's, freed with slotwise_bytes_free()
+ * @param undecided    result: the caller's, freed with slotwise_bytes_free()
+ * @param answer       result: the caller's, freed with slotwise_string_free(); may be NULL
+ * @param error        what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
+ */
+uint32_t slotwise_fleet_filter(const struct slotwise_fleet *fleet,
+                               const struct slotwise_workload *workload,
+                               const char *options,
+                               size_t options_len,
+                               const uint8_t *among,
+                               size_t among_len,
+                               struct slotwise_bytes *hosts,
+                               struct slotwise_bytes *undecided,
+                               struct slotwise_string *answer,
+                               struct slotwise_error **error);
+
+/**
+ * Ranks the hosts that fit a workload, the best first.
+ *
+ * `options` may be left out: `{"filter": {...}, "weighers": [{"kind": "fewest_free", "multiplier": 1.0}], "limit"}`, the filter being
+ * the options of slotwise_fleet_filter() with `among` as a list of ids; kinds are `fewest_free`, `best_fit` and `fragmentation`.
+ *
+ * `ids` and `scores` get the ids and totals as far as there is room, `count` how many there are. `ranking` may be NULL; it gets
+ * all of it as JSON, with the weights of each weigher.
+ *
+ * Fails as slotwise_fleet_filter() does, and with SLOTWISE_ERROR_INVALID_ARGUMENT for a multiplier that is no finite number.
+ *
+ * @param fleet        only read: many threads may use it at the same time
+ * @param workload     only read: many threads may use it at the same time
+ * @param options      UTF-8, read during the call
+ * @param options_len  how many bytes `options` has
+ * @param ids          array of the caller's that is written to
+ * @param ids_len      how many elements `ids` has
+ * @param scores       array of the caller's that is written to
+ * @param scores_len   how many elements `scores` has
+ * @param count        result
+ * @param ranking      result: the caller's, freed with slotwise_string_free(); may be NULL
+ * @param error        what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
+ */
+uint32_t slotwise_fleet_rank(const struct slotwise_fleet *fleet,
+                             const struct slotwise_workload *workload,
+                             const char *options,
+                             size_t options_len,
+                             uint32_t *ids,
+                             size_t ids_len,
+                             double *scores,
+                             size_t scores_len,
+                             size_t *count,
+                             struct slotwise_string *ranking,
+                             struct slotwise_error **error);
+
+/**
+ * Explains a workload over the fleet: how many hosts fit, and what rules out the others; `options` as in slotwise_fleet_filter().
+ *
+ * `explanation` gets a JSON object whose `message` is all of it as one sentence.
+ *
+ * Fails as slotwise_fleet_filter() does.
+ *
+ * @param fleet        only read: many threads may use it at the same time
+ * @param workload     only read: many threads may use it at the same time
+ * @param options      UTF-8, read during the call
+ * @param options_len  how many bytes `options` has
+ * @param explanation  result: the caller's, freed with slotwise_string_free()
+ * @param error        what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
+ */
+uint32_t slotwise_fleet_explain(const struct slotwise_fleet *fleet,
+                                const struct slotwise_workload *workload,
+                                const char *options,
+                                size_t options_len,
+                                struct slotwise_string *explanation,
+                                struct slotwise_error **error);
+
+/**
+ * Finds a host for each item of a batch; each sees what the others take. Nothing is held.
+ *
+ * `batch` is `{"items": [{"owner", "workload"}], "rules": [{"items": [0, 1], "distinct": "host"}], "mode": "joint"}`, and where wanted
+ * `among`, `weighers` and `budget`. `placed` gets `{"outcome", "items", "impossible", "sequence"}`.
+ *
+ * Fails with SLOTWISE_ERROR_INVALID_JSON, SLOTWISE_ERROR_INVALID_ARGUMENT for items or rules that contradict each other,
+ * SLOTWISE_ERROR_UNKNOWN_HOST, or SLOTWISE_ERROR_LIMIT_EXCEEDED.
+ *
+ * @param fleet      only read: many threads may use it at the same time
+ * @param batch      UTF-8, read during the call
+ * @param batch_len  how many bytes `batch` has
+ * @param placed     result: the caller's, freed with slotwise_string_free()
+ * @param error      what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
+ */
+uint32_t slotwise_fleet_place(const struct slotwise_fleet *fleet,
+                              const char *batch,
+                              size_t batch_len,
+                              struct slotwise_string *placed,
+                              struct slotwise_error **error);
+
+/**
+ * Reserves on a host what a workload needs, if it fits, until `expires`, a time in the caller's own unit.
+ *
+ * `owner` names who asks and `host` the host, both UTF-8. `outcome` gets a slotwise_outcome; only with
+ * SLOTWISE_OUTCOME_FITS anything is reserved. `fit` may be NULL; it gets the answer as JSON.
+ *
+ * Fails with SLOTWISE_ERROR_ALREADY_EXISTS when the owner has a reservation already, or SLOTWISE_ERROR_UNKNOWN_HOST.
+ *
+ * @param fleet      changed: the call needs it for itself
+ * @param owner      UTF-8, read during the call
+ * @param owner_len  how many bytes `owner` has
+ * @param host       UTF-8, read during the call
+ * @param host_len   how many bytes `host` has
+ * @param workload   only read: many threads may use it at the same time
+ * @param expires    a value, as said above
+ * @param outcome    result
+ * @param fit        result: the caller's, freed with slotwise_string_free(); may be NULL
+ * @param error      what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
+ */
+uint32_t slotwise_fleet_reserve(struct slotwise_fleet *fleet,
+                                const char *owner,
+                                size_t owner_len,
+                                const char *host,
+                                size_t host_len,
+                                const struct slotwise_workload *workload,
+                                uint64_t expires,
+                                uint32_t *outcome,
+                                struct slotwise_string *fit,
+                                struct slotwise_error **error);
+
+/**
+ * Reserves what slotwise_fleet_place() found for a batch, all of it or nothing, until `expires`, a time in the caller's
+ * own unit.
+ *
+ * `batch` is what slotwise_fleet_place() was asked and `placed` its answer, both as JSON.
+ *
+ * Fails with SLOTWISE_ERROR_CONFLICT when the fleet changed since.
+ *
+ * @param fleet       changed: the call needs it for itself
+ * @param batch       UTF-8, read during the call
+ * @param batch_len   how many bytes `batch` has
+ * @param placed      UTF-8, read during the call
+ * @param placed_len  how many bytes `placed` has
+ * @param expires     a value, as said above
+ * @param error       what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
+ */
+uint32_t slotwise_fleet_reserve_placed(struct slotwise_fleet *fleet,
+                                       const char *batch,
+                                       size_t batch_len,
+                                       const char *placed,
+                                       size_t placed_len,
+                                       uint64_t expires,
+                                       struct slotwise_error **error);
+
+/**
+ * Ends the reservation of `owner`, UTF-8, and gives it: `{"host", "expires"}`.
+ *
+ * Fails with SLOTWISE_ERROR_UNKNOWN_OWNER.
+ *
+ * @param fleet        changed: the call needs it for itself
+ * @param owner        UTF-8, read during the call
+ * @param owner_len    how many bytes `owner` has
+ * @param reservation  result: the caller's, freed with slotwise_string_free()
+ * @param error        what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
+ */
+uint32_t slotwise_fleet_release(struct slotwise_fleet *fleet,
+                                const char *owner,
+                                size_t owner_len,
+                                struct slotwise_string *reservation,
+                                struct slotwise_error **error);
+
+/**
+ * Ends all reservations that expire at `now` or before, and gives their owners in order: a JSON array.
+ *
+ * Fails only as the conventions say.
+ *
+ * @param fleet   changed: the call needs it for itself
+ * @param now     a value, as said above
+ * @param owners  result: the caller's, freed with slotwise_string_free()
+ * @param error   what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL
+ */
+uint32_t slotwise_fleet_expire(struct slotwise_fleet *fleet,
+                               uint64_t now,
+                               struct slotwise_string *owners,
+                               struct slotwise_error **error);
+
+/**
+ * Gives the reservations: a JSON object of owner and `{"host", "expires"}`.
+ *
+ * @param fleet         only read: many threads may use it at the same time
+ * @param reservations  result: the caller's, freed with slotwise_string_free()
+ * @param error         what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL
+ */
+uint32_t slotwise_fleet_reservations(const struct slotwise_fleet *fleet,
+                                     struct slotwise_string *reservations,
+                                     struct slotwise_error **error);
+
+/**
+ * Says what the fleet will be asked for, in place of what was declared before: `demand` is a JSON array of
+ * `{"workload", "weight"}`.
+ *
+ * Fails with SLOTWISE_ERROR_INVALID_ARGUMENT or SLOTWISE_ERROR_LIMIT_EXCEEDED.
+ *
+ * @param fleet       changed: the call needs it for itself
+ * @param demand      UTF-8, read during the call
+ * @param demand_len  how many bytes `demand` has
+ * @param error       what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
+ */
+uint32_t slotwise_fleet_declare_demand(struct slotwise_fleet *fleet,
+                                       const char *demand,
+                                       size_t demand_len,
+                                       struct slotwise_error **error);
+
+/**
+ * Counts a workload that was asked for into the recent demand, which fades as more is counted.
+ *
+ * Fails only as the conventions say.
+ *
+ * @param fleet     changed: the call needs it for itself
+ * @param workload  only read: many threads may use it at the same time
+ * @param error     what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL
+ */
+uint32_t slotwise_fleet_observe_demand(struct slotwise_fleet *fleet,
+                                       const struct slotwise_workload *workload,
+                                       struct slotwise_error **error);
+
+/**
+ * Gives what the fleet expects to be asked for, what was declared first: a JSON array.
+ *
+ * @param fleet   only read: many threads may use it at the same time
+ * @param demand  result: the caller's, freed with slotwise_string_free()
+ * @param error   what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL
+ */
+uint32_t slotwise_fleet_demand(const struct slotwise_fleet *fleet,
+                               struct slotwise_string *demand,
+                               struct slotwise_error **error);
+
+/**
+ * Gives a number that grows with every change of what any host has free.
+ *
+ * @param fleet     only read: many threads may use it at the same time
+ * @param sequence  result
+ * @param error     what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL
+ */
+uint32_t slotwise_fleet_sequence(const struct slotwise_fleet *fleet,
+                                 uint64_t *sequence,
+                                 struct slotwise_error **error);
+
+/**
+ * Gives how many bytes the fleet occupies: a JSON object by what they are for, with their `total`.
+ *
+ * @param fleet   only read: many threads may use it at the same time
+ * @param memory  result: the caller's, freed with slotwise_string_free()
+ * @param error   what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL
+ */
+uint32_t slotwise_fleet_memory(const struct slotwise_fleet *fleet,
+                               struct slotwise_string *memory,
+                               struct slotwise_error **error);
+
+/**
+ * Gives the whole state as versioned, checksummed bytes, reservations and demand included.
+ *
+ * @param fleet     only read: many threads may use it at the same time
+ * @param snapshot  result: the caller's, freed with slotwise_bytes_free()
+ * @param error     what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL
+ */
+uint32_t slotwise_fleet_snapshot(const struct slotwise_fleet *fleet,
+                                 struct slotwise_bytes *snapshot,
+                                 struct slotwise_error **error);
+
+/**
+ * Makes a fleet of `snapshot`, the bytes that slotwise_fleet_snapshot() gave.
+ *
+ * Fails with SLOTWISE_ERROR_INVALID_SNAPSHOT or SLOTWISE_ERROR_UNSUPPORTED_VERSION.
+ *
+ * @param snapshot      bytes, read during the call
+ * @param snapshot_len  how many bytes `snapshot` has
+ * @param restored      result: the caller's, freed with slotwise_fleet_free()
+ * @param error         what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL
+ */
+uint32_t slotwise_fleet_restore(const uint8_t *snapshot,
+                                size_t snapshot_len,
+                                struct slotwise_fleet **restored,
+                                struct slotwise_error **error);
 
 /**
  * Reads, compiles and configures the policy in the file `path`.

@@ -46,7 +46,8 @@ pub unsafe extern "C" fn slotwise_fleet_free(fleet: *mut slotwise_fleet) {
     unsafe { ffi::free(fleet) };
 }
 
-/// Inserts a host, or replaces what is known of it; `pools` and `numa_topology` are as in slotwise_pools_parse().
+/// Inserts a host, or replaces what is known of it; `host` is its name, UTF-8, and `pools` and `numa_topology` are as in
+/// slotwise_pools_parse().
 ///
 /// Text that the host was last read from is recognised and not read again. `version` may be NULL: then it counts on from
 /// the one that is there. `update` gets `{"id", "version", "outcome"}`, the outcome being `inserted`, `updated` or `unchanged`.
@@ -80,8 +81,8 @@ pub unsafe extern "C" fn slotwise_fleet_put(
     }
 }
 
-/// Inserts or replaces many hosts, one JSON document per line: `{"host", "pools"}`, and where wanted `numa_topology`,
-/// `version` and `tags`.
+/// Inserts or replaces many hosts: `lines` has one JSON document per line, `{"host", "pools"}` and where wanted
+/// `numa_topology`, `version` and `tags`.
 ///
 /// All lines are taken over or none; a fleet that has hosts already is copied for that. `loaded` gets `{"inserted", "updated",
 /// "unchanged"}`. Fails as slotwise_fleet_put(), with a path such as `lines[17].pools`.
@@ -104,7 +105,9 @@ pub unsafe extern "C" fn slotwise_fleet_load(
     }
 }
 
-/// Applies what changed on a host: `{"base", "version", "removed", "pools", "released"}`; `update` is as in slotwise_fleet_put().
+/// Applies what changed on a host; `host` is its name, UTF-8.
+///
+/// `delta` is a JSON object `{"base", "version", "removed", "pools", "released"}`; `update` is as in slotwise_fleet_put().
 ///
 /// Fails with SLOTWISE_ERROR_CONFLICT when the delta does not follow on the version that is there.
 #[unsafe(no_mangle)]
@@ -130,7 +133,7 @@ pub unsafe extern "C" fn slotwise_fleet_apply(
     }
 }
 
-/// Removes a host with all that is reserved on it.
+/// Removes a host with all that is reserved on it; `host` is its name, UTF-8.
 ///
 /// Fails with SLOTWISE_ERROR_UNKNOWN_HOST.
 #[unsafe(no_mangle)]
@@ -150,7 +153,8 @@ pub unsafe extern "C" fn slotwise_fleet_remove(
     }
 }
 
-/// Gives a host its `tags`, a JSON object of texts, in place of those it had, and says whether that changed anything.
+/// Gives the host named `host` its `tags`, a JSON object of texts, in place of those it had; `changed` says whether that
+/// changed anything.
 ///
 /// Fails with SLOTWISE_ERROR_UNKNOWN_HOST.
 #[unsafe(no_mangle)]
@@ -175,7 +179,7 @@ pub unsafe extern "C" fn slotwise_fleet_set_tags(
     }
 }
 
-/// Gives the tags of a host as a JSON object.
+/// Gives the tags of the host named `host`, UTF-8, as a JSON object.
 ///
 /// Fails with SLOTWISE_ERROR_UNKNOWN_HOST.
 #[unsafe(no_mangle)]
@@ -197,7 +201,7 @@ pub unsafe extern "C" fn slotwise_fleet_tags(
     }
 }
 
-/// Gives the id and the version of a host.
+/// Gives the id and the version of the host named `host`, UTF-8.
 ///
 /// Fails with SLOTWISE_ERROR_UNKNOWN_HOST.
 #[unsafe(no_mangle)]
@@ -223,7 +227,7 @@ pub unsafe extern "C" fn slotwise_fleet_id(
     }
 }
 
-/// Gives the pools of a host less what is reserved on it.
+/// Gives the pools of the host named `host`, UTF-8, less what is reserved on it.
 ///
 /// Fails with SLOTWISE_ERROR_UNKNOWN_HOST.
 #[unsafe(no_mangle)]
@@ -263,9 +267,11 @@ pub unsafe extern "C" fn slotwise_fleet_hosts(
     }
 }
 
-/// Gives the names of the hosts of a bitmap, or of all if it is left out, in the order of their ids: a JSON array.
+/// Gives the names of the hosts of the bitmap `hosts`, or of all if it is left out, in the order of their ids: a JSON array.
 ///
 /// Ids without a host are passed over.
+///
+/// Fails with SLOTWISE_ERROR_LIMIT_EXCEEDED for a bitmap of over 2^32 bits.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_fleet_names(
     fleet: *const slotwise_fleet,
@@ -287,7 +293,11 @@ pub unsafe extern "C" fn slotwise_fleet_names(
     }
 }
 
-/// Says whether and how a workload fits one host; as slotwise_pools_fit(). `fit` may be NULL.
+/// Says whether and how a workload fits the host named `host`, UTF-8; nothing is held.
+///
+/// `outcome` gets a slotwise_outcome, and `fit`, which may be NULL, the answer as JSON; both as in slotwise_pools_fit().
+///
+/// Fails with SLOTWISE_ERROR_UNKNOWN_HOST, and as slotwise_pools_fit().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_fleet_fit(
     fleet: *const slotwise_fleet,
@@ -317,6 +327,9 @@ pub unsafe extern "C" fn slotwise_fleet_fit(
 ///
 /// `hosts` gets the bitmap of those that fit. `undecided`, the bitmap of those for which the search budget ran out, may be NULL.
 /// `answer` may be NULL; it gets all of it as JSON, with lists of ids.
+///
+/// Fails with SLOTWISE_ERROR_INVALID_JSON, SLOTWISE_ERROR_UNKNOWN_HOST for an option that names one, SLOTWISE_ERROR_INVALID_REQUEST
+/// for a mapping that does not go with the workload, or SLOTWISE_ERROR_LIMIT_EXCEEDED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_fleet_filter(
     fleet: *const slotwise_fleet,
@@ -362,6 +375,8 @@ pub unsafe extern "C" fn slotwise_fleet_filter(
 ///
 /// `ids` and `scores` get the ids and totals as far as there is room, `count` how many there are. `ranking` may be NULL; it gets
 /// all of it as JSON, with the weights of each weigher.
+///
+/// Fails as slotwise_fleet_filter() does, and with SLOTWISE_ERROR_INVALID_ARGUMENT for a multiplier that is no finite number.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_fleet_rank(
     fleet: *const slotwise_fleet,
@@ -399,6 +414,8 @@ pub unsafe extern "C" fn slotwise_fleet_rank(
 /// Explains a workload over the fleet: how many hosts fit, and what rules out the others; `options` as in slotwise_fleet_filter().
 ///
 /// `explanation` gets a JSON object whose `message` is all of it as one sentence.
+///
+/// Fails as slotwise_fleet_filter() does.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_fleet_explain(
     fleet: *const slotwise_fleet,
@@ -429,6 +446,9 @@ pub unsafe extern "C" fn slotwise_fleet_explain(
 ///
 /// `batch` is `{"items": [{"owner", "workload"}], "rules": [{"items": [0, 1], "distinct": "host"}], "mode": "joint"}`, and where wanted
 /// `among`, `weighers` and `budget`. `placed` gets `{"outcome", "items", "impossible", "sequence"}`.
+///
+/// Fails with SLOTWISE_ERROR_INVALID_JSON, SLOTWISE_ERROR_INVALID_ARGUMENT for items or rules that contradict each other,
+/// SLOTWISE_ERROR_UNKNOWN_HOST, or SLOTWISE_ERROR_LIMIT_EXCEEDED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_fleet_place(
     fleet: *const slotwise_fleet,
@@ -449,9 +469,12 @@ pub unsafe extern "C" fn slotwise_fleet_place(
     }
 }
 
-/// Reserves on a host what a workload needs, if it fits, until `expires`, a time in any unit. `fit` may be NULL.
+/// Reserves on a host what a workload needs, if it fits, until `expires`, a time in the caller's own unit.
 ///
-/// Fails with SLOTWISE_ERROR_ALREADY_EXISTS when the owner has a reservation already.
+/// `owner` names who asks and `host` the host, both UTF-8. `outcome` gets a slotwise_outcome; only with
+/// SLOTWISE_OUTCOME_FITS anything is reserved. `fit` may be NULL; it gets the answer as JSON.
+///
+/// Fails with SLOTWISE_ERROR_ALREADY_EXISTS when the owner has a reservation already, or SLOTWISE_ERROR_UNKNOWN_HOST.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_fleet_reserve(
     fleet: *mut slotwise_fleet,
@@ -478,7 +501,10 @@ pub unsafe extern "C" fn slotwise_fleet_reserve(
     }
 }
 
-/// Reserves what slotwise_fleet_place() found for a batch, all of it or nothing.
+/// Reserves what slotwise_fleet_place() found for a batch, all of it or nothing, until `expires`, a time in the caller's
+/// own unit.
+///
+/// `batch` is what slotwise_fleet_place() was asked and `placed` its answer, both as JSON.
 ///
 /// Fails with SLOTWISE_ERROR_CONFLICT when the fleet changed since.
 #[unsafe(no_mangle)]
@@ -503,7 +529,7 @@ pub unsafe extern "C" fn slotwise_fleet_reserve_placed(
     }
 }
 
-/// Ends a reservation and gives it: `{"host", "expires"}`.
+/// Ends the reservation of `owner`, UTF-8, and gives it: `{"host", "expires"}`.
 ///
 /// Fails with SLOTWISE_ERROR_UNKNOWN_OWNER.
 #[unsafe(no_mangle)]
@@ -526,6 +552,8 @@ pub unsafe extern "C" fn slotwise_fleet_release(
 }
 
 /// Ends all reservations that expire at `now` or before, and gives their owners in order: a JSON array.
+///
+/// Fails only as the conventions say.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_fleet_expire(
     fleet: *mut slotwise_fleet,
@@ -562,7 +590,8 @@ pub unsafe extern "C" fn slotwise_fleet_reservations(
     }
 }
 
-/// Says what the fleet will be asked for: a JSON array of `{"workload", "weight"}`, in place of what was declared before.
+/// Says what the fleet will be asked for, in place of what was declared before: `demand` is a JSON array of
+/// `{"workload", "weight"}`.
 ///
 /// Fails with SLOTWISE_ERROR_INVALID_ARGUMENT or SLOTWISE_ERROR_LIMIT_EXCEEDED.
 #[unsafe(no_mangle)]
@@ -584,6 +613,8 @@ pub unsafe extern "C" fn slotwise_fleet_declare_demand(
 }
 
 /// Counts a workload that was asked for into the recent demand, which fades as more is counted.
+///
+/// Fails only as the conventions say.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_fleet_observe_demand(
     fleet: *mut slotwise_fleet,
@@ -669,7 +700,7 @@ pub unsafe extern "C" fn slotwise_fleet_snapshot(
     }
 }
 
-/// Makes a fleet of the state that slotwise_fleet_snapshot() gave.
+/// Makes a fleet of `snapshot`, the bytes that slotwise_fleet_snapshot() gave.
 ///
 /// Fails with SLOTWISE_ERROR_INVALID_SNAPSHOT or SLOTWISE_ERROR_UNSUPPORTED_VERSION.
 #[unsafe(no_mangle)]
