@@ -22,19 +22,31 @@ def tracker():
     return made
 
 
+def fleet():
+    made = slotwise.Fleet()
+    made.put("host-1", tracker().pools)
+    return made
+
+
 # An object of each class that is not an exception.
 EXAMPLES = {
     "Aliases": lambda: slotwise.Aliases([ALIAS]),
     "Config": lambda: slotwise.Config.parse('[pci]\nalias = {"name": "nic", "vendor_id": "15b3", "product_id": "1018"}\n'),
     "DeviceSpecs": lambda: slotwise.DeviceSpecs(RULES),
     "Fit": lambda: tracker().fit([REQUEST]),
+    "Fleet": fleet,
+    "HostSet": lambda: fleet().filter([REQUEST]).hosts,
     "Pools": lambda: tracker().pools,
     "Request": lambda: slotwise.Request(**REQUEST),
     "Tracker": tracker,
     "Workload": lambda: slotwise.Workload([REQUEST]),
 }
 # Classes of which no object is made here, and why.
-WITHOUT = {"Policy": "it is made of a file, and holds compiled code: it is neither copied nor pickled"}
+WITHOUT = {
+    "FleetAnswer": "what a fleet answered: its columns are copied, it is not",
+    "Policy": "it is made of a file, and holds compiled code: it is neither copied nor pickled",
+    "Ranking": "what a fleet answered: its columns are copied, it is not",
+}
 
 
 def public():
