@@ -1645,7 +1645,7 @@ uint32_t slotwise_fleet_names(const struct slotwise_fleet *fleet,
 /**
  * Says whether and how a workload fits the host named `host`, UTF-8; nothing is held.
  *
- * `outcome` gets a slotwise_outcome, and `fit`, which may be NULL, the answer as JSON; both as in slotwise_pools_fit().
+ * `outcome` gets a slotwise_outcome, and `fit` the answer as JSON, both as in slotwise_pools_fit(); `fit` may be NULL.
  *
  * Fails with SLOTWISE_ERROR_UNKNOWN_HOST, and as slotwise_pools_fit().
  *
@@ -1654,7 +1654,7 @@ uint32_t slotwise_fleet_names(const struct slotwise_fleet *fleet,
  * @param host_len  how many bytes `host` has
  * @param workload  only read: many threads may use it at the same time
  * @param outcome   result
- * @param fit       result: the caller's, freed with slotwise_string_free()
+ * @param fit       result: the caller's, freed with slotwise_string_free(); may be NULL
  * @param error     what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
  * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
  */
@@ -1672,7 +1672,8 @@ uint32_t slotwise_fleet_fit(const struct slotwise_fleet *fleet,
  * `options` may be left out: `{"hosts": [{"host", "numa_cells", "mappings"}], "limit", "facts"}`. `among` is a bitmap of the hosts
  * that are asked; all if it is left out.
  *
- * `hosts` gets the bitmap of those that fit. `undecided`, the bitmap of those for which the search budget ran out, may be NULL.
+ * `hosts` gets the bitmap of those that fit. `undecided` may be NULL; it gets that of those for which the search budget ran
+ * out.
  * `answer` may be NULL; it gets all of it as JSON, with lists of ids.
  *
  * Fails with SLOTWISE_ERROR_INVALID_JSON, SLOTWISE_ERROR_UNKNOWN_HOST for an option that names one, SLOTWISE_ERROR_INVALID_REQUEST
@@ -1685,7 +1686,7 @@ uint32_t slotwise_fleet_fit(const struct slotwise_fleet *fleet,
  * @param among        bytes, read during the call
  * @param among_len    how many bytes `among` has
  * @param hosts        result: the caller's, freed with slotwise_bytes_free()
- * @param undecided    result: the caller's, freed with slotwise_bytes_free()
+ * @param undecided    result: the caller's, freed with slotwise_bytes_free(); may be NULL
  * @param answer       result: the caller's, freed with slotwise_string_free(); may be NULL
  * @param error        what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
  * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not

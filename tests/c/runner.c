@@ -616,14 +616,16 @@ static uint32_t fleet_version(struct session *s, const struct text *a, struct re
     uint32_t id = 0;
     uint64_t version = 0;
     NEED(fleet)
-    return add_number(r, slotwise_fleet_id(s->fleet, ARG(0), &id, &version, e), version);
+    uint32_t code = slotwise_fleet_id(s->fleet, ARG(0), &id, &version, e);
+    return add_number(r, code, version);
 }
 
 static uint32_t fleet_id(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
     uint32_t id = 0;
     uint64_t version = 0;
     NEED(fleet)
-    return add_number(r, slotwise_fleet_id(s->fleet, ARG(0), &id, &version, e), id);
+    uint32_t code = slotwise_fleet_id(s->fleet, ARG(0), &id, &version, e);
+    return add_number(r, code, id);
 }
 
 static uint32_t fleet_pools(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
@@ -779,7 +781,8 @@ static uint32_t fleet_sequence(struct session *s, const struct text *a, struct r
     uint64_t sequence = 0;
     (void)a;
     NEED(fleet)
-    return add_number(r, slotwise_fleet_sequence(s->fleet, &sequence, e), sequence);
+    uint32_t code = slotwise_fleet_sequence(s->fleet, &sequence, e);
+    return add_number(r, code, sequence);
 }
 
 static uint32_t fleet_snapshot(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {

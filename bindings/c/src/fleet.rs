@@ -295,7 +295,7 @@ pub unsafe extern "C" fn slotwise_fleet_names(
 
 /// Says whether and how a workload fits the host named `host`, UTF-8; nothing is held.
 ///
-/// `outcome` gets a slotwise_outcome, and `fit`, which may be NULL, the answer as JSON; both as in slotwise_pools_fit().
+/// `outcome` gets a slotwise_outcome, and `fit` the answer as JSON, both as in slotwise_pools_fit(); `fit` may be NULL.
 ///
 /// Fails with SLOTWISE_ERROR_UNKNOWN_HOST, and as slotwise_pools_fit().
 #[unsafe(no_mangle)]
@@ -325,7 +325,8 @@ pub unsafe extern "C" fn slotwise_fleet_fit(
 /// `options` may be left out: `{"hosts": [{"host", "numa_cells", "mappings"}], "limit", "facts"}`. `among` is a bitmap of the hosts
 /// that are asked; all if it is left out.
 ///
-/// `hosts` gets the bitmap of those that fit. `undecided`, the bitmap of those for which the search budget ran out, may be NULL.
+/// `hosts` gets the bitmap of those that fit. `undecided` may be NULL; it gets that of those for which the search budget ran
+/// out.
 /// `answer` may be NULL; it gets all of it as JSON, with lists of ids.
 ///
 /// Fails with SLOTWISE_ERROR_INVALID_JSON, SLOTWISE_ERROR_UNKNOWN_HOST for an option that names one, SLOTWISE_ERROR_INVALID_REQUEST
