@@ -1,7 +1,7 @@
 //! The code blocks of the documentation: every one is run, or the page says why not.
 //!
 //! CONTRIBUTING.md says how to write them. Blocks run in a folder of their page, with `slotwise`, the Python package and
-//! the C library in reach, in the order: Rust, C and C++ programs, Python, then the rest in the order of the page.
+//! the C library in reach, in the order: Rust; C, C++ and commands in the order of the page; Python.
 
 mod blocks;
 
@@ -138,7 +138,6 @@ impl Page {
         };
         let (rust, python) = (of(&["rust"]), of(&["python", "pycon"]));
         verdicts.extend(self.rust(&rust)?);
-        verdicts.extend(self.python(&python)?);
         for block in &self.blocks {
             let result = match block.language.as_str() {
                 _ if block.not_run.is_some() => continue,
@@ -159,6 +158,8 @@ impl Page {
             };
             verdicts.push((block.line, result));
         }
+        // Last, because a page's commands make what its programs read.
+        verdicts.extend(self.python(&python)?);
         verdicts.sort_by_key(|(line, _)| *line);
         Ok(verdicts)
     }
