@@ -729,6 +729,14 @@ fn facts_and_names_stand_beside_what_the_machine_says() {
         "{table}"
     );
 
+    tree.write("firmware.json", r#"[{"address": "0000:81:00.1", "firmware": "16.35"}]"#);
+    let devices =
+        run(&tree, "discover --sysfs-root . --facts firmware.json --facts racks.toml --json").json();
+    let pf =
+        devices.as_array().and_then(|list| list.iter().find(|device| device["address"] == "0000:81:00.1"));
+    let facts = &pf.expect("the function is listed")["extra_info"];
+    assert_eq!((&facts["firmware"], &facts["rack"]), (&json!("16.35"), &json!("r7")));
+
     tree.write("others.json", r#"[{"address": "0000:81:00.1", "rack": "r8"}]"#);
     refuses(
         &tree,
