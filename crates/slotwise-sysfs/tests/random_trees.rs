@@ -9,10 +9,14 @@ use slotwise::{Device, DeviceType, PciAddress};
 use slotwise_sysfs::testing::{FunctionSpec, Tree, vf_address};
 use slotwise_sysfs::{Attributes, Sysfs};
 
-/// Cases that failed are kept beside this file and tried first from then on.
+/// Cases that failed are kept beside this file and tried first from then on. A long run is started with
+/// `PROPTEST_CASES=100000 cargo test -p slotwise-sysfs --test random_trees`.
 fn config(cases: u32) -> ProptestConfig {
     let kept = FileFailurePersistence::WithSource("regressions");
-    ProptestConfig { cases, failure_persistence: Some(Box::new(kept)), ..ProptestConfig::default() }
+    let default = ProptestConfig::default();
+    // The default is what the environment says, where it says anything.
+    let cases = if std::env::var_os("PROPTEST_CASES").is_some() { default.cases } else { cases };
+    ProptestConfig { cases, failure_persistence: Some(Box::new(kept)), ..default }
 }
 
 /// A slot of the random machine: the facts of a function, and of the VFs it may have.
