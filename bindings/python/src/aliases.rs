@@ -100,10 +100,7 @@ impl Aliases {
 
     fn __eq__(&self, other: &Bound<'_, Self>) -> PyResult<bool> {
         let that = other.get();
-        call(other.py(), || {
-            let that = that.0.state()?;
-            self.0.read(|this| Ok(*this == *that))
-        })
+        call(other.py(), || self.0.equals(&that.0, |this, that| this == that))
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {

@@ -50,6 +50,15 @@ impl<T: Clone> Shared<T> {
         Ok(Arc::clone(&*self.0.read().map_err(|_| broken())?))
     }
 
+    /// Whether two hold equal states; one that other threads are changing is always equal to itself.
+    pub(crate) fn equals(&self, other: &Self, equal: impl FnOnce(&T, &T) -> bool) -> Result<bool> {
+        if std::ptr::eq(self, other) {
+            return Ok(true);
+        }
+        let (this, that) = (self.state()?, other.state()?);
+        Ok(Arc::ptr_eq(&this, &that) || equal(&this, &that))
+    }
+
     /// Another holder of the same state.
     pub(crate) fn copy(&self) -> Result<Self> {
         self.state().map(|state| Shared(RwLock::new(state)))

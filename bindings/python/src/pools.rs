@@ -98,8 +98,9 @@ impl Pools {
     fn __eq__(&self, other: &Bound<'_, Self>) -> PyResult<bool> {
         let that = other.get();
         call(other.py(), || {
-            let that = that.0.state()?;
-            self.0.read(|this| Ok(this.as_slice() == that.as_slice() && this.topology() == that.topology()))
+            self.0.equals(&that.0, |this, that| {
+                this.as_slice() == that.as_slice() && this.topology() == that.topology()
+            })
         })
     }
 

@@ -312,10 +312,7 @@ impl Tracker {
 
     fn __eq__(&self, other: &Bound<'_, Self>) -> PyResult<bool> {
         let that = other.get();
-        call(other.py(), || {
-            let that = that.0.read(|tracker| Ok(tracker.snapshot()))?;
-            self.0.read(|tracker| Ok(tracker.snapshot() == that))
-        })
+        call(other.py(), || self.0.equals(&that.0, |this, that| this.snapshot() == that.snapshot()))
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
