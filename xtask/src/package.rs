@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
@@ -10,6 +11,9 @@ use crate::{python, sh, toolchain};
 
 /// The versions that the wheel is for; a trailing `t` is a build without the global interpreter lock.
 const VERSIONS: &[&str] = &["3.10", "3.11", "3.12", "3.13", "3.14", "3.13t", "3.14t"];
+
+/// How pip is told to leave policies out.
+const SMALL: &str = "--config-settings=build-args=--no-default-features";
 
 /// Prints a version as in [`VERSIONS`], of CPython only.
 const TELL: &str = "import sys, sysconfig\n\
@@ -23,11 +27,12 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     python::install_profile("release")?;
     let wheel = python::wheel()?;
     let mut counts = other_pythons(&wheel)?;
-    for (from, what) in [(sh::root().join("python"), "pip install ./python"), (sdist()?, "pip install SDIST")]
-    {
-        counts += clean(&from, what)?;
-    }
-    weigh(&wheel)?;
+    let source = sh::root().join("python");
+    counts += clean(&source, &[], "pip install ./python", "cannot read no.wasm")?;
+    counts += clean(&sdist()?, &[], "pip install SDIST", "cannot read no.wasm")?;
+    counts += clean(&source, &[SMALL], "pip install ./python, without policies", "cannot run policies")?;
+    counts += free_threaded()?;
+    weigh()?;
     println!("{} passed, {} failed", counts.passed, counts.failed);
     ensure!(counts.failed == 0, "the package does not work everywhere");
     Ok(())
@@ -57,13 +62,7 @@ fn interpreters() -> BTreeMap<String, PathBuf> {
 /// Runs the package's tests with this wheel in every CPython that is here.
 pub(crate) fn other_pythons(wheel: &Path) -> Result<Counts> {
     let site = sh::target_dir().join("site");
-    if site.exists() {
-        std::fs::remove_dir_all(&site)?;
-    }
-    // The wheel alone, as an installer puts it: it needs nothing else.
-    let mut pip =
-        python::command(&["-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target"]);
-    sh::run(pip.arg(&site).arg(wheel))?;
+    install_alone(wheel, &site)?;
     let found = interpreters();
     let mut counts = Counts::default();
     for version in VERSIONS {
@@ -71,21 +70,39 @@ pub(crate) fn other_pythons(wheel: &Path) -> Result<Counts> {
             println!("CPython {version} is not here, so the wheel is not tried in it");
             continue;
         };
-        // The stable ABI is not there without the lock, so that the wheel is refused: only a build of its own would do.
+        // The stable ABI is not there without the lock: only a build of its own would do, which `package` makes.
         if version.ends_with('t') {
-            println!("CPython {version} takes no abi3 wheel; `pip install ./python` builds one for it");
+            println!("CPython {version} takes no abi3 wheel; `cargo xtask package` builds one for it");
             continue;
         }
-        let mut tests = sh::program(interpreter);
-        tests.args(["-m", "unittest", "discover", "--start-directory", "tests/python"]);
-        tests.args(["--top-level-directory", "tests/python"]);
-        tests.env("PYTHONPATH", &site).env("PYTHONDONTWRITEBYTECODE", "1");
-        let mut reader = Reader::default();
-        let ok = sh::tee(&mut tests, |line| reader.see(line))?;
-        let mut these = reader.counts();
-        these.failed += u64::from(!ok && these.failed == 0);
-        counts += these;
+        counts += tests(sh::program(interpreter).env("PYTHONPATH", &site))?;
     }
+    Ok(counts)
+}
+
+/// Builds and tests the package in each CPython without the global lock that is here; the lock must stay off.
+fn free_threaded() -> Result<Counts> {
+    const LOCK: &str =
+        "import sys, slotwise; assert not sys._is_gil_enabled(), 'the import switched the lock on'";
+    let mut counts = Counts::default();
+    for (version, interpreter) in interpreters().into_iter().filter(|(version, _)| version.ends_with('t')) {
+        let python = environment(&interpreter)?;
+        install(&python, &sh::root().join("python"), &[])?;
+        sh::run(sh::program(&python).args(["-c", LOCK]).env_remove("PYTHONPATH"))?;
+        counts += tests(sh::program(&python).env_remove("PYTHONPATH"))?;
+        println!("CPython {version}: works, and leaves the lock off");
+    }
+    Ok(counts)
+}
+
+/// Runs the package's tests with this Python.
+fn tests(python: &mut Command) -> Result<Counts> {
+    python.args(["-m", "unittest", "discover", "--start-directory", "tests/python"]);
+    python.args(["--top-level-directory", "tests/python"]).env("PYTHONDONTWRITEBYTECODE", "1");
+    let mut reader = Reader::default();
+    let ok = sh::tee(python, |line| reader.see(line))?;
+    let mut counts = reader.counts();
+    counts.failed += u64::from(!ok && counts.failed == 0);
     Ok(counts)
 }
 
@@ -100,15 +117,18 @@ fn sdist() -> Result<PathBuf> {
     Ok(entry.path())
 }
 
-/// Installs into an empty environment as a user does, and uses what is there.
-fn clean(from: &Path, what: &str) -> Result<Counts> {
-    let environment = sh::target_dir().join("clean");
-    sh::run(sh::program(python::interpreter()).args(["-m", "venv", "--clear"]).arg(&environment))?;
-    let python = environment.join("bin/python");
-    // Its own build folder, as pip would have elsewhere, but the crates that were downloaded.
-    let mut pip = sh::program(&python);
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).arg(from);
-    sh::run(pip.env("CARGO_TARGET_DIR", sh::target_dir().join("package")))?;
+/// Installs into an empty environment as a user does, and uses what is there; `policy` is what it says of a policy whose file
+/// is not there.
+fn clean(from: &Path, more: &[&str], what: &str, policy: &str) -> Result<Counts> {
+    const LOAD: &str = "import slotwise\n\
+        try:\n\
+        \x20   slotwise.Policy.load('no.wasm')\n\
+        except slotwise.InvalidPolicyError as error:\n\
+        \x20   print(error)\n";
+    let python = environment(Path::new(&python::interpreter()))?;
+    install(&python, from, more)?;
+    let said = sh::output(sh::program(&python).args(["-c", LOAD]).env_remove("PYTHONPATH"))?;
+    ensure!(said.contains(policy), "{what}: of a policy that is not there it says:\n{said}");
     let printed = sh::output(sh::program(&python).arg("examples/python/first.py").env_remove("PYTHONPATH"))?;
     let expected = std::fs::read_to_string(sh::root().join("examples/first.txt"))?;
     ensure!(printed == expected, "{what}: the example printed:\n{printed}");
@@ -116,21 +136,59 @@ fn clean(from: &Path, what: &str) -> Result<Counts> {
     Ok(Counts::passed(1))
 }
 
-/// Prints what the package weighs: the wheel, the module in it, and the time of an import beside that of an empty program.
-fn weigh(wheel: &Path) -> Result<()> {
-    let size = std::fs::metadata(wheel)?.len();
-    println!("wheel: {} KiB ({})", size / 1024, wheel.file_name().unwrap_or_default().to_string_lossy());
+/// An empty environment; its Python.
+fn environment(interpreter: &Path) -> Result<PathBuf> {
+    let environment = sh::target_dir().join("clean");
+    sh::run(sh::program(interpreter).args(["-m", "venv", "--clear"]).arg(&environment))?;
+    Ok(environment.join("bin/python"))
+}
+
+/// `pip install FROM`, with a build folder of its own, as pip would have elsewhere, but the crates that were downloaded.
+fn install(python: &Path, from: &Path, more: &[&str]) -> Result<()> {
+    let mut pip = sh::program(python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(more).arg(from);
+    sh::run(pip.env("CARGO_TARGET_DIR", sh::target_dir().join("package")))
+}
+
+/// Prints what the package weighs, with policies and without: the wheel, the module in it, and the time of an import beside
+/// that of an empty program.
+fn weigh() -> Result<()> {
+    // Isolated and without the site's own imports, so that nothing but the program itself is in the figures.
     const TIMES: &str = "import subprocess, sys, time\n\
         def best(program):\n\
         \x20   times = []\n\
         \x20   for _ in range(15):\n\
         \x20       start = time.perf_counter()\n\
-        \x20       subprocess.run([sys.executable, '-I', '-c', program], check=True)\n\
+        \x20       subprocess.run([sys.executable, '-I', '-S', '-c', program], check=True)\n\
         \x20       times.append(time.perf_counter() - start)\n\
         \x20   return 1000 * min(times)\n\
-        for name in ('pass', 'import slotwise', 'import json', 'import logging', 'import typing'):\n\
-        \x20   print(f'{name:16} {best(name):6.1f} ms')\n";
+        for program in sys.argv[1:]:\n\
+        \x20   print(f'{best(program):6.1f} ms  {program}')\n";
+    python::build("release", "wheels-small", &["--no-default-features"])?;
+    let mut programs = ["pass", "import json", "import typing", "import logging"].map(str::to_owned).to_vec();
+    for (folder, what) in [("wheels", "with policies"), ("wheels-small", "without policies")] {
+        let wheel = python::wheel_in(folder)?;
+        let site = sh::target_dir().join(format!("{folder}-site"));
+        install_alone(&wheel, &site)?;
+        let module = site.join("slotwise/_native.abi3.so");
+        println!(
+            "{what}: the wheel has {} KiB, the module in it {} KiB",
+            std::fs::metadata(&wheel)?.len() / 1024,
+            std::fs::metadata(&module)?.len() / 1024
+        );
+        programs.push(format!("import sys; sys.path.insert(0, {:?}); import slotwise  # {what}", site));
+    }
     println!("a program that does this and nothing else takes:");
-    print!("{}", sh::output(&mut python::command(&["-c", TIMES]))?);
+    print!("{}", sh::output(python::command(&["-c", TIMES]).args(&programs))?);
     Ok(())
+}
+
+/// Puts a wheel alone into a folder, as an installer does: it needs nothing else.
+fn install_alone(wheel: &Path, site: &Path) -> Result<()> {
+    if site.exists() {
+        std::fs::remove_dir_all(site)?;
+    }
+    let mut pip =
+        python::command(&["-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target"]);
+    sh::run(pip.arg(site).arg(wheel))
 }

@@ -1,7 +1,7 @@
 //! The Python package: a virtual environment in `target/venv`, the wheel, its tests and its types.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -37,13 +37,16 @@ fn environment() -> PathBuf {
 
 /// The environment's Python with arguments.
 pub(crate) fn command(arguments: &[&str]) -> Command {
-    let mut command = sh::program(python());
-    // The package under test is the one that is installed, never the source folder beside the tests.
+    let mut command = with(&python());
+    command.args(arguments);
     command
-        .args(arguments)
-        .env_remove("PYTHONPATH")
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .env("PYTHONUNBUFFERED", "1");
+}
+
+/// A Python that has the package.
+pub(crate) fn with(python: &Path) -> Command {
+    let mut command = sh::program(python);
+    // The package under test is the one that is installed, never the source folder beside the tests.
+    command.env_remove("PYTHONPATH").env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONUNBUFFERED", "1");
     command
 }
 
@@ -55,32 +58,34 @@ pub(crate) fn install() -> Result<()> {
 /// As [`install`], compiled with this cargo profile.
 pub(crate) fn install_profile(profile: &str) -> Result<()> {
     ensure_environment()?;
-    // An empty folder, so that what is installed is what was built just now.
-    let wheels = sh::target_dir().join("wheels");
-    if wheels.exists() {
-        std::fs::remove_dir_all(&wheels)?;
-    }
-    // maturin finds the package, and in it the crate, from the folder it is started in.
-    let mut maturin = command(&[
-        "-m",
-        "maturin",
-        "build",
-        "--profile",
-        profile,
-        "--features",
-        "shared-build",
-        "--interpreter",
-    ]);
-    maturin.arg(python()).arg("--out").arg(&wheels).current_dir(sh::root().join("python"));
-    sh::run(maturin.env("CARGO_TARGET_DIR", sh::target_dir()))?;
+    build(profile, "wheels", &["--features", "shared-build"])?;
     let mut pip =
         command(&["-m", "pip", "install", "--quiet", "--no-deps", "--force-reinstall", "--no-index"]);
     sh::run(pip.arg(wheel()?))
 }
 
+/// Builds the wheel into a folder of `target`, which has only this one then.
+pub(crate) fn build(profile: &str, folder: &str, features: &[&str]) -> Result<()> {
+    // An empty folder, so that what is installed is what was built just now.
+    let wheels = sh::target_dir().join(folder);
+    if wheels.exists() {
+        std::fs::remove_dir_all(&wheels)?;
+    }
+    // maturin finds the package, and in it the crate, from the folder it is started in.
+    let mut maturin = command(&["-m", "maturin", "build", "--profile", profile]);
+    maturin.args(features).arg("--interpreter").arg(python());
+    maturin.arg("--out").arg(&wheels).current_dir(sh::root().join("python"));
+    sh::run(maturin.env("CARGO_TARGET_DIR", sh::target_dir()))
+}
+
 /// The wheel that was built last.
 pub(crate) fn wheel() -> Result<PathBuf> {
-    let wheels = sh::target_dir().join("wheels");
+    wheel_in("wheels")
+}
+
+/// The wheel in a folder of `target`.
+pub(crate) fn wheel_in(folder: &str) -> Result<PathBuf> {
+    let wheels = sh::target_dir().join(folder);
     std::fs::read_dir(&wheels)
         .with_context(|| format!("cannot read {}", wheels.display()))?
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))

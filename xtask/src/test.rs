@@ -40,6 +40,11 @@ const STAGES: &[Stage] = &[
         about: "no compiler or clippy warning in any crate, test, bench or example",
         run: clippy,
     },
+    Stage {
+        name: "features",
+        about: "every crate alone, without the features that may be left out, and what it says then",
+        run: features,
+    },
     Stage { name: "wasm", about: "the engine as a WebAssembly component without imports", run: component },
     Stage {
         name: "policies",
@@ -92,7 +97,11 @@ const STAGES: &[Stage] = &[
         about: "discovery on a real kernel, as lspci and plain reads tell it",
         run: real_kernel,
     },
-    Stage { name: "benches", about: "every bench runs once", run: benches },
+    Stage {
+        name: "benches",
+        about: "every bench runs once, and no door allocates more than the engine",
+        run: benches,
+    },
     Stage {
         name: "deny",
         about: "licences, banned crates, sources and advisories of all dependencies",
@@ -192,6 +201,33 @@ fn engine_tree() -> Result<Outcome> {
 fn clippy() -> Result<Outcome> {
     sh::run(&mut sh::cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     done()
+}
+
+/// The crates that have features, and those that others have to get along without. With all features at once they are built
+/// by every other stage.
+const CRATES: &[&str] = &[
+    "slotwise",
+    "slotwise-policy",
+    "slotwise-sysfs",
+    "slotwise-testkit",
+    "slotwise-sandbox",
+    "slotwise-cli",
+    "slotwise-c",
+    "slotwise-python",
+];
+
+fn features() -> Result<Outcome> {
+    let mut counts = Counts::default();
+    for name in CRATES {
+        // One by one: together they would lend each other the features of what they depend on.
+        let lean = ["clippy", "--package", name, "--no-default-features", "--", "-D", "warnings"];
+        sh::run(&mut sh::cargo(lean))?;
+        counts += Counts::passed(1);
+    }
+    let lean = ["test", "--package", "slotwise-c", "--no-default-features", "--test", "without_policies"];
+    let Outcome::Ran(ran) = counted(&mut sh::cargo(lean))? else { return done() };
+    counts += ran;
+    Ok(Outcome::Ran(counts))
 }
 
 fn component() -> Result<Outcome> {

@@ -11,7 +11,8 @@ use wasmtime::Store;
 use wasmtime::component::{Linker, ResourceAny};
 
 use crate::error::{Error, Result};
-use crate::limits::{Limits, Meter};
+use crate::limits::Limits;
+use crate::meter::Meter;
 use crate::runtime::{Allocation, Runtime, read, reason};
 
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, reason = "generated from engine.wit")]

@@ -4,10 +4,6 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use wasmtime::Trap;
-
-use crate::limits::Limits;
-
 /// The result of a call into a guest.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -26,6 +22,8 @@ pub enum Error {
         /// Why not.
         source: std::io::Error,
     },
+    /// This build has no runtime for components, because it was made without the feature `runtime`.
+    NotInThisBuild,
     /// The bytes are not a WebAssembly component; the text says why.
     NotAComponent(String),
     /// The component is larger than any that is read.
@@ -109,7 +107,10 @@ impl Error {
     }
 
     /// What stopped a call, out of the error that wasmtime gives.
-    pub(crate) fn stopped(error: wasmtime::Error, limits: &Limits) -> Self {
+    #[cfg(feature = "runtime")]
+    pub(crate) fn stopped(error: wasmtime::Error, limits: &crate::limits::Limits) -> Self {
+        use wasmtime::Trap;
+
         let error = match error.downcast::<Error>() {
             Ok(own) => return own,
             Err(error) => error,
@@ -137,6 +138,9 @@ impl fmt::Display for Error {
         match self {
             Error::Input(error) => error.fmt(f),
             Error::Unreadable { path, source } => write!(f, "cannot read {}: {source}", path.display()),
+            Error::NotInThisBuild => f.write_str(
+                "this build of slotwise cannot run policies; use one that has the feature \"policies\"",
+            ),
             Error::NotAComponent(reason) => write!(f, "this is not a WebAssembly component: {reason}"),
             Error::ComponentTooLarge { limit } => {
                 write!(f, "the component has more than {limit} bytes")

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use wasmtime::ResourceLimiter;
-
 use crate::error::{Error, Result};
 
 /// What one instance may use.
@@ -29,6 +27,10 @@ pub struct Limits {
     /// is not counted: its owner says how many instances there are.
     pub instances: u32,
 }
+
+/// The largest component that is read, in bytes. A policy in Rust has about 50 KB, one that brings the interpreter of its
+/// language along some 12 MB.
+pub const MAX_COMPONENT_BYTES: usize = 40 << 20;
 
 /// The largest stack that a call may be given: a thread has 2 MiB or more, and the host needs some of it.
 pub const MAX_STACK: usize = 1 << 20;
@@ -83,78 +85,3 @@ impl Limits {
 
 /// The most table entries that may be allowed.
 const MAX_TABLE: usize = 1_000_000;
-
-/// Counts what an instance has, and ends its call with a typed error where it asks for more.
-#[derive(Debug)]
-pub(crate) struct Meter {
-    memory: Count,
-    table: Count,
-}
-
-#[derive(Debug)]
-struct Count {
-    used: usize,
-    limit: usize,
-}
-
-impl Meter {
-    pub(crate) fn new(limits: &Limits) -> Self {
-        Meter {
-            memory: Count { used: 0, limit: limits.memory },
-            table: Count { used: 0, limit: limits.table },
-        }
-    }
-}
-
-impl Count {
-    /// Whether growing one part from `current` to `desired` keeps the total within the limit.
-    fn grow(&mut self, current: usize, desired: usize) -> bool {
-        let used = self.used.saturating_add(desired.saturating_sub(current));
-        if used > self.limit {
-            return false;
-        }
-        self.used = used;
-        true
-    }
-}
-
-impl AsMut<Meter> for Meter {
-    fn as_mut(&mut self) -> &mut Meter {
-        self
-    }
-}
-
-impl ResourceLimiter for Meter {
-    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        if self.memory.grow(current, desired) {
-            return Ok(true);
-        }
-        // A refusal would make the guest abort without a reason; an error ends the call and says why.
-        Err(wasmtime::Error::new(Error::OutOfMemory { limit: self.memory.limit }))
-    }
-
-    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        if self.table.grow(current, desired) {
-            return Ok(true);
-        }
-        Err(wasmtime::Error::new(Error::TableTooLarge { limit: self.table.limit }))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_total_of_all_memories_counts() {
-        let mut meter = Meter::new(&Limits { memory: 3 << 16, ..Limits::default() });
-        assert!(meter.memory_growing(0, 1 << 16, None).expect("within"));
-        assert!(meter.memory_growing(1 << 16, 2 << 16, None).expect("within"));
-        assert!(meter.memory_growing(0, 1 << 16, None).expect("a second memory, within"));
-        let error = meter.memory_growing(1 << 16, 2 << 16, None).expect_err("over the total");
-        assert!(
-            matches!(error.downcast_ref(), Some(Error::OutOfMemory { limit }) if *limit == 3 << 16),
-            "{error:?}"
-        );
-    }
-}

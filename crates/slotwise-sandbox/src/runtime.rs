@@ -9,11 +9,8 @@ use wasmtime::{Config, PoolingAllocationConfig, Store};
 use crate::cache::Cache;
 use crate::clock::{Clock, Running};
 use crate::error::{Error, Result};
-use crate::limits::{Limits, Meter};
-
-/// The largest component that is read, in bytes. A policy in Rust has about 50 KB, one that brings the interpreter of its
-/// language along some 12 MB.
-pub const MAX_COMPONENT_BYTES: usize = 40 << 20;
+use crate::limits::{Limits, MAX_COMPONENT_BYTES};
+use crate::meter::Meter;
 
 /// How many core modules, memories and tables one component may be made of. Encoders make a handful.
 const CORE_INSTANCES: u32 = 20;

@@ -15,12 +15,17 @@ const ABI: &str = "0";
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// `cargo xtask install-c --prefix DIR [--libdir DIR]`
+/// `cargo xtask install-c --prefix DIR [--libdir DIR] [--without-policies]`
 pub(crate) fn install(arguments: &[String]) -> Result<()> {
     let mut prefix = None;
     let mut libdir = None;
+    let mut build = sh::cargo(["build", "--package", "slotwise-c", "--release"]);
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
+        if argument == "--without-policies" {
+            build.arg("--no-default-features");
+            continue;
+        }
         let (name, value) = match argument.split_once('=') {
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (argument.as_str(), rest.next().cloned()),
@@ -29,13 +34,13 @@ pub(crate) fn install(arguments: &[String]) -> Result<()> {
         match name {
             "--prefix" => prefix = Some(PathBuf::from(value)),
             "--libdir" => libdir = Some(PathBuf::from(value)),
-            _ => bail!("install-c takes --prefix DIR and --libdir DIR, not {name:?}"),
+            _ => bail!("install-c takes --prefix DIR, --libdir DIR and --without-policies, not {name:?}"),
         }
     }
     let Some(prefix) = prefix else { bail!("say where to: --prefix DIR") };
     let folders = Folders::new(&prefix, libdir.as_deref())?;
     toolchain::ensure()?;
-    sh::run(&mut sh::cargo(["build", "--package", "slotwise-c", "--release"]))?;
+    sh::run(&mut build)?;
     for path in install_to(&folders, "release")? {
         println!("  {}", path.display());
     }

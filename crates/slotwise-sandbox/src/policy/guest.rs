@@ -3,10 +3,11 @@
 use slotwise::ExtraInfo;
 use slotwise::policy::{DeviceTable, HostTable, Query, Scope, Sets, Texts, Verdicts};
 
-use super::Live;
+use super::host::Live;
 use super::log::{Lines, LogLevel, plain};
 use crate::error::Error;
-use crate::limits::{Limits, Meter};
+use crate::limits::Limits;
+use crate::meter::Meter;
 
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, reason = "generated from policy.wit")]
 pub(super) mod bindings {

@@ -2,7 +2,7 @@
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
-use super::lock;
+use super::host::lock;
 
 /// Counts the slots that are free; who finds none waits. Nobody waits for ever, since every call has a time limit.
 #[derive(Debug)]

@@ -1,0 +1,253 @@
+//! A policy that runs under wasmtime.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use slotwise::policy::{DeviceTable, HostTable, Query, Scope, Verdicts};
+use wasmtime::Store;
+use wasmtime::component::{HasSelf, Linker};
+
+use super::failures::{Counters, Failures, OnFailure};
+use super::guest::{self, Guest, bindings};
+use super::log::{self, Log};
+use super::slots::Slots;
+use super::{LOG_INTERFACE, PolicyOptions};
+use crate::cache::Cache;
+use crate::error::{Error, Result};
+use crate::limits::Limits;
+use crate::runtime::{Allocation, Runtime, read, reason};
+
+/// A loaded policy; clones are the same policy, with the same counters, and threads may ask it at once.
+///
+/// It is asked through the functions of [`slotwise::policy`], which check its answers once more.
+#[derive(Clone)]
+pub struct Policy(Arc<Inner>);
+
+struct Inner {
+    name: String,
+    runtime: Runtime,
+    code: bindings::PolicyPre<Guest>,
+    configuration: Vec<u8>,
+    scope: Scope,
+    failures: Failures,
+    log: Log,
+    slots: Slots,
+    /// Instances that wait for their next call, if they are kept at all.
+    idle: Option<Mutex<Vec<Live>>>,
+}
+
+pub(super) struct Live {
+    pub(super) store: Store<Guest>,
+    pub(super) policy: bindings::Policy,
+}
+
+impl Policy {
+    /// Reads, compiles and configures the policy in a file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unreadable`], or as [`Policy::from_bytes`].
+    pub fn load(path: impl AsRef<Path>, mut options: PolicyOptions) -> Result<Self> {
+        let path = path.as_ref();
+        let bytes = read(path)?;
+        if options.name.is_none() {
+            options.name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        }
+        Policy::from_bytes(&bytes, options)
+    }
+
+    /// Compiles a component and makes one instance, to see that it is a policy, fits its limits, and takes its
+    /// configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ComponentTooLarge`], [`Error::NotAComponent`], [`Error::NeedsTooMuch`], [`Error::UnexpectedImport`],
+    /// [`Error::MissingExport`] or [`Error::WrongType`] for what cannot be run; [`Error::Limits`] or
+    /// [`Error::CacheNotPrivate`] for options that cannot be used; [`Error::Refused`] when the policy does not accept its
+    /// configuration; or what stopped it from starting within its limits.
+    pub fn from_bytes(bytes: &[u8], options: PolicyOptions) -> Result<Self> {
+        let runtime = Runtime::new(options.limits, Allocation::Pooled)?;
+        let cache = options.cache.as_deref().map(Cache::open).transpose()?;
+        let component = runtime.compile(bytes, cache.as_ref(), &[LOG_INTERFACE])?;
+        let mut linker = Linker::new(&runtime.engine);
+        bindings::slotwise::policy::log::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest| guest)
+            .map_err(|error| Error::Trap(reason(&error)))?;
+        let code = linker.instantiate_pre(&component).map_err(|error| Error::WrongType(reason(&error)))?;
+        let code = bindings::PolicyPre::new(code).map_err(|error| Error::MissingExport(reason(&error)))?;
+        let limits = runtime.limits.clone();
+        let mut inner = Inner {
+            name: options.name.unwrap_or_else(|| "policy".to_owned()),
+            code,
+            configuration: options.configuration,
+            scope: Scope::NOTHING,
+            failures: Failures::new(options.on_failure),
+            log: Log::new(options.log),
+            slots: Slots::new(limits.instances),
+            idle: options.keep_instances.then(Mutex::default),
+            runtime,
+        };
+        let mut store = inner.runtime.store(Guest::new(&limits));
+        let running = inner.runtime.begin(&mut store)?;
+        let instance = inner.code.instance_pre().instantiate(&mut store);
+        drop(running);
+        let instance = instance.map_err(|error| Error::stopped(error, &limits))?;
+        // The names are all there; what this compares are the types.
+        bindings::Policy::new(&mut store, &instance).map_err(|error| Error::WrongType(reason(&error)))?;
+        drop(store);
+        let (mut live, scope) = inner.start()?;
+        inner.log.take(&inner.name, &mut live.store.data_mut().lines);
+        inner.scope = scope;
+        Ok(Policy(Arc::new(inner)))
+    }
+
+    /// The name that reasons, errors and log lines give to it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// What it answers, and which columns it reads.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        self.0.scope
+    }
+
+    /// What one call may use.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.0.runtime.limits
+    }
+
+    /// What a call gives when the policy fails.
+    #[must_use]
+    pub fn on_failure(&self) -> OnFailure {
+        self.0.failures.mode()
+    }
+
+    /// How often it was asked and failed so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.0.failures.counters(&self.0.log)
+    }
+
+    /// Asks it which hosts may take the workload, without regard to what is to happen on failure and to the counters.
+    ///
+    /// # Errors
+    ///
+    /// What stopped the call, or is wrong with the answer.
+    pub fn try_filter(&self, query: &Query<'_>, hosts: &HostTable) -> Result<Verdicts> {
+        self.0.call(|live, scope| live.filter(scope, query, hosts))
+    }
+
+    /// Asks it how well each host suits the workload, as [`Policy::try_filter`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Policy::try_filter`].
+    pub fn try_score(&self, query: &Query<'_>, hosts: &HostTable) -> Result<Vec<f64>> {
+        self.0.call(|live, scope| live.score(scope, query, hosts))
+    }
+
+    /// Asks it which devices are to be taken first, as [`Policy::try_filter`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Policy::try_filter`].
+    pub fn try_prefer(&self, query: &Query<'_>, devices: &DeviceTable) -> Result<Vec<f64>> {
+        self.0.call(|live, scope| live.prefer(scope, query, devices))
+    }
+
+    /// Asks the policy unless it was dropped, and answers `neutral` where it fails open.
+    fn ask<T>(&self, call: impl FnOnce() -> Result<T>, neutral: impl FnOnce() -> T) -> slotwise::Result<T> {
+        let Inner { name, failures, log, .. } = &*self.0;
+        if failures.is_dropped() {
+            return Ok(neutral());
+        }
+        match call() {
+            Ok(answer) => {
+                failures.answered();
+                Ok(answer)
+            }
+            Err(error) => failures.failed(name, log, &error, neutral),
+        }
+    }
+}
+
+impl slotwise::policy::Policy for Policy {
+    fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    fn scope(&self) -> Scope {
+        self.0.scope
+    }
+
+    fn filter(&self, query: &Query<'_>, hosts: &HostTable) -> slotwise::Result<Verdicts> {
+        self.ask(|| self.try_filter(query, hosts), || Verdicts::all_pass(hosts.len()))
+    }
+
+    fn score(&self, query: &Query<'_>, hosts: &HostTable) -> slotwise::Result<Vec<f64>> {
+        self.ask(|| self.try_score(query, hosts), || vec![0.0; hosts.len()])
+    }
+
+    fn prefer(&self, query: &Query<'_>, devices: &DeviceTable) -> slotwise::Result<Vec<f64>> {
+        self.ask(|| self.try_prefer(query, devices), || vec![0.0; devices.len()])
+    }
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy")
+            .field("name", &self.0.name)
+            .field("scope", &self.0.scope)
+            .field("limits", &self.0.runtime.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    /// Makes an instance and configures it; time and fuel count from here.
+    fn start(&self) -> Result<(Live, Scope)> {
+        let mut store = self.runtime.store(Guest::new(&self.runtime.limits));
+        let running = self.runtime.begin(&mut store)?;
+        let started = self.code.instantiate(&mut store).and_then(|policy| {
+            let scope = policy.slotwise_policy_api().call_configure(&mut store, &self.configuration)?;
+            Ok((policy, scope))
+        });
+        drop(running);
+        let (policy, scope) = started.map_err(|error| Error::stopped(error, &self.runtime.limits))?;
+        let scope = guest::scope(scope.map_err(|reason| Error::Refused(log::plain(&reason)))?);
+        Ok((Live { store, policy }, scope))
+    }
+
+    /// Runs one call in an instance of its own, or in one that was kept; an instance that failed is thrown away.
+    fn call<T>(&self, call: impl FnOnce(&mut Live, Scope) -> wasmtime::Result<T>) -> Result<T> {
+        let (answer, mut lines) = {
+            let _slot = self.slots.take();
+            let kept = self.idle.as_ref().and_then(|idle| lock(idle).pop());
+            let mut live = match kept {
+                Some(live) => live,
+                None => self.start()?.0,
+            };
+            let running = self.runtime.begin(&mut live.store)?;
+            let answer = call(&mut live, self.scope);
+            drop(running);
+            let lines = std::mem::take(&mut live.store.data_mut().lines);
+            if answer.is_ok()
+                && let Some(idle) = &self.idle
+            {
+                lock(idle).push(live);
+            }
+            (answer, lines)
+        };
+        // Whoever takes the lines may ask the policy again: the slot is free by now.
+        self.log.take(&self.name, &mut lines);
+        answer.map_err(|error| Error::stopped(error, &self.runtime.limits))
+    }
+}
+
+/// A list is valid at any point, so that a panic elsewhere in the host does not matter to it.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
