@@ -40,6 +40,12 @@
 #define EXAMPLE_text "[pci]\ndevice_spec = " RULE "\nalias = " ALIAS "\n"
 #define EXAMPLE_workload "{\"requests\": [{\"alternatives\": [{\"vendor_id\": \"8086\"}]}]}"
 
+/* POLICIES is where the example policies were built, CACHE a folder for what they are compiled to. */
+#define EXAMPLE_path POLICIES "/avoid-hot-racks.wasm"
+#define EXAMPLE_slotwise_policy_load_options "{\"cache\": \"" CACHE "\", \"limits\": {\"time_ms\": 60000, \"instances\": 1}}"
+#define EXAMPLE_slotwise_policy_filter_hosts "[{\"name\": \"a\"}]"
+#define EXAMPLE_slotwise_policy_score_hosts EXAMPLE_slotwise_policy_filter_hosts
+
 /* A literal as text and length. */
 #define LITERAL(text) (text), (sizeof(text) - 1)
 
@@ -106,6 +112,13 @@ static slotwise_fleet *make_slotwise_fleet(void) {
     slotwise_string_free(&update);
     slotwise_workload_free(workload);
     return fleet;
+}
+
+static slotwise_policy *make_slotwise_policy(void) {
+    slotwise_policy *policy = NULL;
+    CHECK(slotwise_policy_load(LITERAL(EXAMPLE_path), NULL, 0, LITERAL(EXAMPLE_slotwise_policy_load_options), &policy, NULL)
+          == SLOTWISE_OK);
+    return policy;
 }
 
 static slotwise_error *make_slotwise_error(void) {

@@ -18,6 +18,7 @@
 )]
 
 mod aliases;
+mod apart;
 mod config;
 mod error;
 mod ffi;
