@@ -44,10 +44,21 @@ impl Call {
 /// The size of the host that is asked.
 pub const FUNCTIONS: usize = host::SIZES[0];
 
+/// How much a call through C may take over the engine's own time.
+pub const C_GOAL: Duration = Duration::from_nanos(100);
+
+/// How much a call through Python may take over the engine's own time.
+pub const PYTHON_GOAL: Duration = Duration::from_nanos(300);
+
 /// One door, ready to be asked.
 pub trait Stopwatch {
     /// The door's name.
     fn name(&self) -> &'static str;
+
+    /// How much longer than the engine's own time one call may take; `None` where nothing is promised.
+    fn goal(&self) -> Option<Duration> {
+        None
+    }
 
     /// How long `times` calls take.
     ///
@@ -150,9 +161,11 @@ impl Stopwatch for Wasm {
     }
 }
 
-/// A program in another language: it is sent `CALL TIMES` and answers with nanoseconds.
+/// A program in another language: it is sent `CALL TIMES` and answers with the nanoseconds that they took, and with how many
+/// allocations they made where the library that counts them is loaded.
 pub struct Program {
     name: &'static str,
+    goal: Duration,
     child: Child,
     to: ChildStdin,
     from: BufReader<ChildStdout>,
@@ -170,7 +183,7 @@ impl Program {
     /// # Errors
     ///
     /// When a file cannot be written or the program cannot be started.
-    pub fn start(name: &'static str, command: &mut Command, folder: &Path) -> Result<Self> {
+    pub fn start(name: &'static str, goal: Duration, command: &mut Command, folder: &Path) -> Result<Self> {
         std::fs::create_dir_all(folder)?;
         let rules = format!("[{}]", host::RULES.join(", "));
         let devices = json::to_string(&host::devices(FUNCTIONS)?);
@@ -184,7 +197,33 @@ impl Program {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let to = child.stdin.take().ok_or("the program has no input")?;
         let from = BufReader::new(child.stdout.take().ok_or("the program has no output")?);
-        Ok(Program { name, child, to, from })
+        Ok(Program { name, goal, child, to, from })
+    }
+
+    /// The door's name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Makes `times` calls.
+    ///
+    /// # Errors
+    ///
+    /// When the program has ended or answers something else.
+    pub fn ask(&mut self, call: Call, times: u64) -> Result<Answer> {
+        writeln!(self.to, "{} {times}", call.name())?;
+        self.to.flush()?;
+        let mut line = String::new();
+        self.from.read_line(&mut line)?;
+        let mut numbers = line.split_whitespace().map(str::parse);
+        match (numbers.next(), numbers.next()) {
+            (Some(Ok(time)), None) => Ok(Answer { time: Duration::from_nanos(time), allocations: None }),
+            (Some(Ok(time)), Some(Ok(count))) => {
+                Ok(Answer { time: Duration::from_nanos(time), allocations: Some(count) })
+            }
+            _ => Err(format!("{} answered {line:?}", self.name).into()),
+        }
     }
 }
 
@@ -201,14 +240,22 @@ impl Stopwatch for Program {
         self.name
     }
 
-    fn time(&mut self, call: Call, times: u64) -> Result<Duration> {
-        writeln!(self.to, "{} {times}", call.name())?;
-        self.to.flush()?;
-        let mut answer = String::new();
-        self.from.read_line(&mut answer)?;
-        let nanoseconds = answer.trim().parse().map_err(|_| format!("{} answered {answer:?}", self.name))?;
-        Ok(Duration::from_nanos(nanoseconds))
+    fn goal(&self) -> Option<Duration> {
+        Some(self.goal)
     }
+
+    fn time(&mut self, call: Call, times: u64) -> Result<Duration> {
+        self.ask(call, times).map(|answer| answer.time)
+    }
+}
+
+/// What a program answers about a number of calls.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer {
+    /// How long they took, loop included.
+    pub time: Duration,
+    /// How many allocations were made; `None` where nobody counts.
+    pub allocations: Option<u64>,
 }
 
 /// Every door that is there.
@@ -222,12 +269,8 @@ impl Stopwatch for Program {
 pub fn open() -> Result<Vec<Box<dyn Stopwatch>>> {
     let mut doors: Vec<Box<dyn Stopwatch>> = vec![Box::new(Rust::new()?)];
     let folder = std::env::temp_dir().join(format!("slotwise-doors-{}", std::process::id()));
-    if let Some(program) = named("SLOTWISE_C_DOOR") {
-        doors.push(Box::new(Program::start("C", &mut Command::new(program), &folder)?));
-    }
-    if let Some(python) = named("SLOTWISE_PYTHON") {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("doors/door.py");
-        doors.push(Box::new(Program::start("Python", Command::new(python).arg(script), &folder)?));
+    for program in programs(&folder, |_| ())? {
+        doors.push(Box::new(program));
     }
     if let Some(component) = named("SLOTWISE_WASM") {
         doors.push(Box::new(Wasm::new(&component)?));
@@ -240,6 +283,27 @@ pub fn open() -> Result<Vec<Box<dyn Stopwatch>>> {
         std::fs::remove_dir_all(&folder)?;
     }
     Ok(doors)
+}
+
+/// The doors that are programs, as [`open`] finds them; `prepare` has the last word on how each is started.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn programs(folder: &Path, prepare: impl Fn(&mut Command)) -> Result<Vec<Program>> {
+    let mut programs = Vec::new();
+    if let Some(program) = named("SLOTWISE_C_DOOR") {
+        let mut c = Command::new(program);
+        prepare(&mut c);
+        programs.push(Program::start("C", C_GOAL, &mut c, folder)?);
+    }
+    if let Some(python) = named("SLOTWISE_PYTHON") {
+        let mut python = Command::new(python);
+        python.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("doors/door.py"));
+        prepare(&mut python);
+        programs.push(Program::start("Python", PYTHON_GOAL, &mut python, folder)?);
+    }
+    Ok(programs)
 }
 
 fn named(variable: &str) -> Option<PathBuf> {

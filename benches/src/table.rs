@@ -2,42 +2,69 @@
 
 use std::time::{Duration, Instant};
 
-/// The median time of one run of `work`, over enough rounds that a noisy neighbour does not decide.
+/// How long one measurement is to take, so that the clock's own resolution does not show.
+const ROUND: Duration = Duration::from_millis(10);
+
+/// How many measurements are made, so that a noisy neighbour does not decide.
+const ROUNDS: usize = 25;
+
+/// The median time of one run of `work`.
 pub fn median<T>(mut work: impl FnMut() -> T) -> Duration {
-    median_of(|times| {
+    let rounds = in_turn(1, |_, times| {
         let start = Instant::now();
         for _ in 0..times {
             std::hint::black_box(work());
         }
         Ok::<_, std::convert::Infallible>(start.elapsed())
-    })
-    .unwrap_or_else(|never| match never {})
+    });
+    let rounds = rounds.unwrap_or_else(|never| match never {});
+    Duration::from_secs_f64(rounds.into_iter().next().map_or(0.0, middle))
 }
 
-/// As [`median`], for work that measures a number of its own repetitions.
+/// The seconds of one repetition, for each of `count` candidates in each round.
+///
+/// `time` measures a number of repetitions of one candidate. All have their turn in every round, so that what slows the
+/// machine down for a while slows them all, and the differences within a round can be trusted.
 ///
 /// # Errors
 ///
 /// The first error of `time`.
-pub fn median_of<E>(mut time: impl FnMut(u64) -> Result<Duration, E>) -> Result<Duration, E> {
-    const ROUND: Duration = Duration::from_millis(10);
-    const ROUNDS: usize = 25;
-    let mut times = 1;
-    while time(times)? < ROUND && times < 1 << 30 {
-        times *= 2;
+pub fn in_turn<E>(
+    count: usize,
+    mut time: impl FnMut(usize, u64) -> Result<Duration, E>,
+) -> Result<Vec<Vec<f64>>, E> {
+    let mut times = vec![1; count];
+    for (candidate, times) in times.iter_mut().enumerate() {
+        while time(candidate, *times)? < ROUND && *times < 1 << 30 {
+            *times *= 2;
+        }
     }
-    let mut rounds = Vec::with_capacity(ROUNDS);
+    let mut rounds = vec![Vec::with_capacity(ROUNDS); count];
     for _ in 0..ROUNDS {
-        rounds.push(time(times)?.as_secs_f64() / times as f64);
+        for (candidate, &times) in times.iter().enumerate() {
+            rounds[candidate].push(time(candidate, times)?.as_secs_f64() / times as f64);
+        }
     }
-    rounds.sort_by(f64::total_cmp);
-    Ok(Duration::from_secs_f64(rounds[ROUNDS / 2]))
+    Ok(rounds)
+}
+
+/// The median; 0 of none.
+#[must_use]
+pub fn middle(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
 /// A duration with three digits and the unit that suits it.
 #[must_use]
 pub fn show(duration: Duration) -> String {
-    let nanoseconds = duration.as_secs_f64() * 1e9;
+    show_seconds(duration.as_secs_f64())
+}
+
+/// As [`show`], for seconds, of which a nanosecond may be too coarse a part.
+#[must_use]
+pub fn show_seconds(seconds: f64) -> String {
+    let nanoseconds = seconds * 1e9;
     let (value, unit) = match nanoseconds {
         n if n < 1e3 => (n, "ns"),
         n if n < 1e6 => (n / 1e3, "µs"),

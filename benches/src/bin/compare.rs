@@ -3,11 +3,15 @@
 use slotwise::Tracker;
 use slotwise_benches::doors::{self, Call, Result};
 use slotwise_benches::host;
-use slotwise_benches::table::{median, median_of, print, show};
+use slotwise_benches::table::{in_turn, median, middle, print, show, show_seconds};
 
 fn main() -> Result<()> {
     println!("Medians; compare within this run, never with another machine.\n");
-    snapshots()?;
+    match std::env::args().nth(1).as_deref() {
+        None => snapshots()?,
+        Some("doors") => {}
+        Some(other) => return Err(format!("there is no comparison {other:?}").into()),
+    }
     calls()
 }
 
@@ -45,28 +49,32 @@ fn snapshots() -> Result<()> {
     Ok(())
 }
 
-/// What one call costs through each door.
+/// What one call costs through each door, beside the engine's own time in the same round.
 fn calls() -> Result<()> {
     println!(
         "One call through each door; `fit` asks a host of {} functions for a prepared workload of two requests",
         doors::FUNCTIONS
     );
-    let mut head = vec!["door".to_owned()];
+    let mut doors = doors::open()?;
+    let mut rows =
+        vec![["call", "door", "in all", "over the engine", "goal", ""].map(str::to_owned).to_vec()];
     for call in Call::ALL {
-        head.extend([call.name().to_owned(), "over Rust".to_owned()]);
-    }
-    let mut rows = vec![head];
-    let mut base = Vec::new();
-    for door in &mut doors::open()? {
-        let mut row = vec![door.name().to_owned()];
-        for (i, call) in Call::ALL.into_iter().enumerate() {
-            let median = median_of(|times| door.time(call, times))?;
-            base.resize(base.len().max(i + 1), median);
-            row.push(show(median));
-            let over = median.as_nanos() as f64 - base[i].as_nanos() as f64;
-            row.push(if door.name() == "Rust" { String::new() } else { format!("{over:+.0} ns") });
+        let rounds = in_turn(doors.len(), |door, times| doors[door].time(call, times))?;
+        for (door, times) in doors.iter().zip(&rounds) {
+            let mut row =
+                vec![call.name().to_owned(), door.name().to_owned(), show_seconds(middle(times.clone()))];
+            if door.name() == "Rust" {
+                row.push("the engine itself".to_owned());
+            } else {
+                let over = middle(times.iter().zip(&rounds[0]).map(|(time, engine)| time - engine).collect());
+                row.push(format!("{:+.0} ns", over * 1e9));
+                if let Some(goal) = door.goal() {
+                    row.push(format!("{} ns", goal.as_nanos()));
+                    row.push(if over <= goal.as_secs_f64() { "met" } else { "MISSED" }.to_owned());
+                }
+            }
+            rows.push(row);
         }
-        rows.push(row);
     }
     print(&rows);
     Ok(())
