@@ -1,5 +1,6 @@
 """Many threads on one tracker, the interpreter lock, and what an import drags in."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -118,12 +119,23 @@ class Import(unittest.TestCase):
     def test_only_what_is_needed_is_imported(self):
         # Isolated from the environment, but with the package where this test has it from. What a Python imports at its
         # start, before the package, is its own affair.
-        program = f"import sys; sys.path[:] = {sys.path!r}; before = set(sys.modules)\n"
-        program += "import slotwise; print(*{name.partition('.')[0] for name in set(sys.modules) - before})"
-        names = subprocess.run([sys.executable, "-I", "-c", program], check=True, capture_output=True, text=True)
-        self.assertIn("slotwise", names.stdout.split())
+        names = self.after_import("print(*set(sys.modules) - before)").split()
+        self.assertIn("slotwise", names)
+        packages = {name.partition(".")[0] for name in names}
         for name in ("nova", "oslo_config", "typing", "json", "logging"):
-            self.assertNotIn(name, names.stdout.split())
+            self.assertNotIn(name, packages)
+        self.assertNotIn("slotwise.nova", names)
+
+    @unittest.skipUnless(os.path.isdir("/proc/self/task"), "this system does not list a process's threads")
+    def test_the_runtime_of_policies_waits_for_the_first_one(self):
+        # It has a thread of its own, which must not be there in programs that have no policy.
+        self.assertEqual(self.after_import("import os; print(len(os.listdir('/proc/self/task')))").split(), ["1"])
+
+    def after_import(self, program):
+        before = f"import sys; sys.path[:] = {sys.path!r}; before = set(sys.modules)\nimport slotwise\n"
+        return subprocess.run(
+            [sys.executable, "-I", "-c", before + program], check=True, capture_output=True, text=True
+        ).stdout
 
 
 if __name__ == "__main__":

@@ -33,17 +33,36 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// What a reader of the documentation has installed.
+pub(crate) struct Reader {
+    /// The folder of the program `slotwise`.
+    pub(crate) programs: PathBuf,
+    /// The Python that has the package.
+    pub(crate) python: PathBuf,
+    /// Where the C library is.
+    pub(crate) prefix: PathBuf,
+}
+
 /// Runs the blocks of every page whose name contains `filter`.
 pub(crate) fn check(filter: &str) -> Result<Counts> {
     wasm::build()?;
     python::install()?;
     sh::build_workspace("dev")?;
-    let prefix = c::test_prefix("debug")?;
+    let reader = Reader {
+        programs: sh::target_dir().join("debug"),
+        python: python::python(),
+        prefix: c::test_prefix("debug")?,
+    };
+    read(filter, &reader)
+}
+
+/// Runs the blocks of every page whose name contains `filter`, with what this reader has.
+pub(crate) fn read(filter: &str, reader: &Reader) -> Result<Counts> {
     let mut counts = Counts::default();
     for path in pages()?.into_iter().filter(|path| path.contains(filter)) {
         let page = Page::open(path)?;
         let (mut passed, mut failed) = (0, 0);
-        for (line, result) in page.run(&prefix)? {
+        for (line, result) in page.run(reader)? {
             match result {
                 Ok(()) => passed += 1,
                 Err(error) => {
@@ -116,7 +135,7 @@ impl Page {
         Ok(broken)
     }
 
-    fn run(&self, prefix: &Path) -> Result<Vec<Verdict>> {
+    fn run(&self, reader: &Reader) -> Result<Vec<Verdict>> {
         if self.folder.exists() {
             fs::remove_dir_all(&self.folder)?;
         }
@@ -146,10 +165,10 @@ impl Page {
                 "rust" | "python" | "pycon" | "text" => continue,
                 "c" => self.program(block, "c"),
                 "cpp" => self.program(block, "cpp"),
-                "sh" => self.shell(&block.text, prefix).and_then(|output| expect(block, &output)),
-                "console" => self.console(block, prefix),
-                "ini" | "toml" => self.configuration(block),
-                "json" => self.json(block),
+                "sh" => self.shell(&block.text, reader).and_then(|output| expect(block, &output)),
+                "console" => self.console(block, reader),
+                "ini" | "toml" => self.configuration(block, reader),
+                "json" => self.json(block, reader),
                 other => Err(anyhow::anyhow!(
                     "nothing runs {other:?}: use another language, file=PATH, save=NAME, or a line above it that \
                      begins with {:?} and gives the reason",
@@ -159,7 +178,7 @@ impl Page {
             verdicts.push((block.line, result));
         }
         // Last, because a page's commands make what its programs read.
-        verdicts.extend(self.python(&python)?);
+        verdicts.extend(self.python(&python, reader)?);
         verdicts.sort_by_key(|(line, _)| *line);
         Ok(verdicts)
     }
@@ -227,13 +246,13 @@ impl Page {
     }
 
     /// All Python blocks in one process, so that a later one goes on where an earlier one ended.
-    fn python(&self, blocks: &[&Block]) -> Result<Vec<Verdict>> {
+    fn python(&self, blocks: &[&Block], reader: &Reader) -> Result<Vec<Verdict>> {
         if blocks.is_empty() {
             return Ok(Vec::new());
         }
         let driver = self.folder.join("page.py");
         fs::write(&driver, include_str!("docs/page.py"))?;
-        let mut program = python::command(&[]);
+        let mut program = python::with(&reader.python);
         program.arg(&driver).arg(&self.name).current_dir(&self.folder);
         for block in blocks {
             let file = self.folder.join(format!("line_{}.py", block.line));
@@ -266,20 +285,21 @@ impl Page {
     }
 
     /// Runs a script as a reader's shell would, and gives all that it writes.
-    fn shell(&self, script: &str, prefix: &Path) -> Result<String> {
+    fn shell(&self, script: &str, reader: &Reader) -> Result<String> {
         let mut bash = Command::new("timeout");
         bash.args([PATIENCE, "bash", "-euo", "pipefail", "-c"]).arg(format!("exec 2>&1\n{script}"));
         bash.current_dir(&self.folder).env_remove("PYTHONPATH").env("NO_COLOR", "1").env("TERM", "dumb");
-        let tools = [sh::target_dir().join("debug"), sh::target_dir().join("venv/bin")];
+        let Reader { programs, python, prefix } = reader;
+        let tools = [Some(programs.as_path()), python.parent()].into_iter().flatten().map(Path::to_owned);
         let path = std::env::var_os("PATH").unwrap_or_default();
-        bash.env("PATH", std::env::join_paths(tools.into_iter().chain(std::env::split_paths(&path)))?);
+        bash.env("PATH", std::env::join_paths(tools.chain(std::env::split_paths(&path)))?);
         bash.env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"));
         bash.env("CMAKE_PREFIX_PATH", prefix).env("LD_LIBRARY_PATH", prefix.join("lib"));
         sh::output(&mut bash)
     }
 
     /// Commands with what they write. Each must succeed, unless `$ echo $?` follows and shows that it does not.
-    fn console(&self, block: &Block, prefix: &Path) -> Result<()> {
+    fn console(&self, block: &Block, reader: &Reader) -> Result<()> {
         let steps = steps(&block.text)?;
         let mut script = String::from("set +e\n");
         for step in &steps {
@@ -290,7 +310,7 @@ impl Page {
             )?;
         }
         script.push_str("exit 0\n");
-        let written = self.shell(&script, prefix)?;
+        let written = self.shell(&script, reader)?;
         let mut rest = written.as_str();
         for (index, step) in steps.iter().enumerate() {
             let command = &step.command;
@@ -309,11 +329,11 @@ impl Page {
     }
 
     /// A configuration, which `slotwise check` must accept, or refuse where the page says that it is invalid.
-    fn configuration(&self, block: &Block) -> Result<()> {
+    fn configuration(&self, block: &Block, reader: &Reader) -> Result<()> {
         let name = if block.language == "ini" { "nova.conf" } else { "slotwise.toml" };
         let file = self.folder.join(format!("line_{}-{name}", block.line));
         fs::write(&file, &block.text)?;
-        let mut check = Command::new(sh::target_dir().join("debug/slotwise"));
+        let mut check = Command::new(reader.programs.join("slotwise"));
         let checked = sh::output(check.args(["check", "--config"]).arg(&file));
         ensure!(
             checked.is_ok() != block.invalid,
@@ -326,10 +346,11 @@ impl Page {
         Ok(())
     }
 
-    fn json(&self, block: &Block) -> Result<()> {
+    fn json(&self, block: &Block, reader: &Reader) -> Result<()> {
         let file = self.folder.join(format!("line_{}.json", block.line));
         fs::write(&file, &block.text)?;
-        let parsed = sh::output(python::command(&["-m", "json.tool"]).arg(&file).arg("/dev/null"));
+        let parsed =
+            sh::output(python::with(&reader.python).args(["-m", "json.tool"]).arg(&file).arg("/dev/null"));
         ensure!(parsed.is_ok() != block.invalid, "it is{} JSON", if block.invalid { "" } else { " not" });
         Ok(())
     }

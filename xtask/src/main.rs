@@ -9,6 +9,7 @@ mod demo;
 mod docs;
 mod examples;
 mod fleet;
+mod newcomer;
 mod nova;
 mod oracle;
 mod package;
@@ -67,8 +68,9 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "policies",
-        arguments: "",
-        about: "build the example policies into target/wasm/policies, the JavaScript one where node and npm are here",
+        arguments: "[FOLDER]",
+        about: "build the example policies into target/wasm/policies, the JavaScript one where node and npm are here; or the \
+                policy in Rust that lies in FOLDER, outside of the clone, into FOLDER/NAME.wasm",
         run: policies::run,
     },
     Command {
@@ -115,6 +117,12 @@ const COMMANDS: &[Command] = &[
         run: package::run,
     },
     Command {
+        name: "newcomer",
+        arguments: "",
+        about: "what README and docs tell a newcomer to type, in a fresh clone with an empty home",
+        run: newcomer::run,
+    },
+    Command {
         name: "semver",
         arguments: "[REVISION]",
         about: "what the Rust crates break since the last release, or since REVISION, by cargo-semver-checks",
@@ -128,7 +136,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "install-c",
-        arguments: "--prefix DIR [--libdir DIR]",
+        arguments: "--prefix DIR [--libdir DIR] [--without-policies]",
         about: "install headers, libslotwise (shared and static), slotwise.pc and the CMake package; honours DESTDIR",
         run: c::install,
     },
@@ -147,8 +155,9 @@ const COMMANDS: &[Command] = &[
     Command { name: "bench", arguments: "[FILTER]", about: "run the criterion benches", run: bench::run },
     Command {
         name: "compare",
-        arguments: "[discovery | nova | fleet [HOSTS]]",
-        about: "print the side-by-side: snapshot formats and what a call costs through each door; or discovery, Nova, or the fleet",
+        arguments: "[doors | discovery | nova | fleet [HOSTS]]",
+        about: "print the side-by-side: snapshot formats, what a call costs through each door over the engine's own time, and \
+                discovery; or one of them, Nova, or the fleet",
         run: bench::compare,
     },
     Command { name: "help", arguments: "", about: "this list", run: help },

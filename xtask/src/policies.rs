@@ -22,11 +22,41 @@ const LOG: &str = "slotwise:policy/log@0.1.0";
 /// The stack of a policy in Rust, in bytes.
 const STACK: usize = 64 << 10;
 
-/// `cargo xtask policies`
+/// `cargo xtask policies [FOLDER]`
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
-    crate::no_arguments(arguments)?;
     toolchain::ensure()?;
-    build()
+    match arguments {
+        [] => build(),
+        [folder] => one(&std::path::absolute(folder)?),
+        _ => bail!("give the folder of one policy, or nothing for the examples"),
+    }
+}
+
+/// Builds the policy in Rust that lies in a folder of its own, outside of this repository: `FOLDER/NAME.wasm`.
+fn one(folder: &Path) -> Result<()> {
+    let manifest = folder.join("Cargo.toml");
+    let id = sh::output(sh::cargo(["pkgid", "--offline", "--manifest-path"]).arg(&manifest));
+    if id.is_err() {
+        // Without a lock file there is no id yet; this writes one, and says what is wrong with the manifest if it cannot.
+        sh::run(sh::cargo(["generate-lockfile", "--manifest-path"]).arg(&manifest))?;
+    }
+    let id = id.or_else(|_| sh::output(sh::cargo(["pkgid", "--manifest-path"]).arg(&manifest)))?;
+    let mut cargo = sh::cargo(["rustc", "--lib", "--crate-type", "cdylib", "--release", "--target"]);
+    cargo.arg(toolchain::WASM).arg("--manifest-path").arg(&manifest);
+    cargo.arg("--target-dir").arg(folder.join("target"));
+    sh::run(cargo.arg("--").arg(format!("-Clink-arg=-zstack-size={STACK}")))?;
+    let name = package_name(&id)?;
+    let module = folder.join("target").join(toolchain::WASM).join("release").join(name.replace('-', "_"));
+    wasm::component(&module.with_extension("wasm"), &[LOG], &folder.join(name).with_extension("wasm"))
+}
+
+/// The name in what `cargo pkgid` prints: `path+file:///FOLDER#NAME@VERSION`, or `path+file:///…/NAME#VERSION`.
+fn package_name(id: &str) -> Result<&str> {
+    let (path, after) = id.trim().split_once('#').with_context(|| format!("cargo names a package {id:?}"))?;
+    Ok(match after.split_once('@') {
+        Some((name, _)) => name,
+        None => path.rsplit('/').next().unwrap_or(path),
+    })
 }
 
 /// `cargo xtask hostile [CALLS]`
@@ -103,4 +133,16 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
     let paths: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
     Ok(paths.into_iter().filter(|path| path.is_file()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_is_named_in_both_ways() -> Result<()> {
+        assert_eq!(package_name("path+file:///home/me/mine#policy-template@0.1.0\n")?, "policy-template");
+        assert_eq!(package_name("path+file:///home/me/keep-off#0.1.0\n")?, "keep-off");
+        Ok(())
+    }
 }

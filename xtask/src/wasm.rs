@@ -36,8 +36,12 @@ pub(crate) fn guest(package: &str, stack: usize, allowed: &[&str], path: &Path) 
     // This variable, unlike RUSTFLAGS, allows for spaces in paths; with --target neither reaches build scripts.
     sh::run(cargo.env("CARGO_ENCODED_RUSTFLAGS", guest_flags().join("\u{1f}")))?;
     let module = sh::target_dir().join(toolchain::WASM).join("guest").join(package.replace('-', "_"));
-    let module = module.with_extension("wasm");
-    let module = std::fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
+    component(&module.with_extension("wasm"), allowed, path)
+}
+
+/// Turns a module into a component, which may import what is named and nothing else.
+pub(crate) fn component(module: &Path, allowed: &[&str], path: &Path) -> Result<()> {
+    let module = std::fs::read(module).with_context(|| format!("cannot read {}", module.display()))?;
     let component = ComponentEncoder::default()
         .validate(true)
         .module(&module)
