@@ -320,6 +320,15 @@ pub fn constrained_workload(rng: &mut Rng, size: Size, host: &Host) -> Workload 
     if workload.prefer == Preference::Spread && rng.chance(40) {
         workload.spread_over = Some((*rng.pick(&keys)).to_owned());
     }
+    if rng.chance(25) {
+        workload.prefer_devices = vec![Vec::new(); 3];
+        for device in &host.devices {
+            // Some are not named.
+            if let Some(devices) = workload.prefer_devices.get_mut(rng.below(4)) {
+                devices.push(device.address);
+            }
+        }
+    }
     if rng.chance(15) {
         workload.numa_cells = None;
         workload.numa_cells_from = Some(CellChoice { from: vec![1, 0, 2], count: 1 + rng.below(2) });

@@ -255,7 +255,11 @@ impl<'a> Question<'a> {
                 let Some(device) = self.free.iter().position(|d| d.address == *address) else { continue };
                 let look: Vec<_> =
                     keys.iter().map(|key| self.value(device, key).map(str::to_owned)).collect();
-                match bins.iter_mut().find(|bin| bin.pool == p && bin.look == look) {
+                let alike = |bin: &&mut Bin| {
+                    let tier = |device: usize| self.tier(device);
+                    bin.pool == p && bin.look == look && tier(bin.devices[0]) == tier(device)
+                };
+                match bins.iter_mut().find(alike) {
                     Some(bin) => bin.devices.push(device),
                     None => bins.push(Bin {
                         pool: p,
@@ -267,6 +271,12 @@ impl<'a> Question<'a> {
             }
         }
         bins
+    }
+
+    /// Where a device stands in the order of those that the workload prefers.
+    fn tier(&self, device: usize) -> usize {
+        let named = |devices: &Vec<PciAddress>| devices.contains(&self.free[device].address);
+        self.workload.prefer_devices.iter().position(named).unwrap_or(usize::MAX)
     }
 
     fn spread_key(&self) -> &str {
@@ -296,14 +306,16 @@ impl<'a> Question<'a> {
         for request in 0..all.len() {
             let units = self.units(request, setting);
             let left = self.left(setting, &taken);
-            let mut order: Vec<usize> = (0..bins.len())
+            let order: Vec<usize> = (0..bins.len())
                 .filter(|&b| units.iter().any(|unit| self.can_serve(setting, unit, bins[b].devices[0])))
                 .collect();
             let near = |b: usize| self.near(request, bins[b].devices[0], setting);
             let local: usize =
                 order.iter().filter(|&&b| near(b) == 0).map(|&b| count_in(&bins[b], &left)).sum();
             let enough = local >= units.len();
-            order.sort_by_key(|&b| if near(b) == 1 && !enough { 0 } else { near(b) });
+            let is_stable = self.workload.prefer == Preference::Stable;
+            // Nova takes devices of unknown node with the near ones if those do not suffice.
+            let nearness = |b: usize| if is_stable && near(b) == 1 && !enough { 0 } else { near(b) };
             let islands = self.islands(request, setting, bins, &taken);
             let mut open = units.clone();
             while !open.is_empty() {
@@ -314,7 +326,8 @@ impl<'a> Question<'a> {
                     .filter_map(|(at, &b)| {
                         // The devices of a bin are taken in their order.
                         let device = *bins[b].devices.iter().find(|device| left.contains(device))?;
-                        Some((self.rank(request, setting, b, &islands, bins, &taken, &left), at, device))
+                        let rank = self.rank(request, b, &islands, bins, &taken, &left);
+                        Some(((nearness(b), rank), at, device))
                     })
                     .collect();
                 ranked.sort();
@@ -397,18 +410,17 @@ impl<'a> Question<'a> {
         .collect()
     }
 
-    /// How good a bin is, less being better: nearness, islands, attributes, and what is aimed at.
-    #[allow(clippy::too_many_arguments)]
+    /// How good a bin is among those that are as near, less being better: islands, preferred devices, attributes, and what
+    /// is aimed at.
     fn rank(
         &self,
         request: usize,
-        setting: &Setting,
         bin: usize,
         islands: &[Vec<&str>],
         bins: &[Bin],
         taken: &Taken<'a>,
         left: &[usize],
-    ) -> (u8, Vec<usize>, usize, (usize, usize)) {
+    ) -> (Vec<usize>, usize, usize, (usize, usize)) {
         let device = bins[bin].devices[0];
         let island = islands
             .iter()
@@ -418,10 +430,9 @@ impl<'a> Question<'a> {
                 values.iter().position(|other| Some(*other) == value).unwrap_or(usize::MAX)
             })
             .collect();
-        let near = self.near(request, device, setting);
         let same = |key: &str, other: usize| self.value(other, key) == self.value(device, key);
         let aim = match self.workload.prefer {
-            Preference::Stable => return (0, island, 0, (0, 0)),
+            Preference::Stable => return (island, self.tier(device), 0, (0, 0)),
             Preference::Pack => {
                 let own = self.free[device];
                 let breaks_a_card = own.dev_type.has_parent()
@@ -434,7 +445,7 @@ impl<'a> Question<'a> {
                 (used, usize::MAX - left.iter().filter(|&&other| same(key, other)).count())
             }
         };
-        (near, island, bins[bin].attributes, aim)
+        (island, self.tier(device), bins[bin].attributes, aim)
     }
 
     /// What is wrong with an assignment that the engine found; `None` if nothing is.

@@ -143,19 +143,31 @@ impl<'a> Prepared<'a> {
         pool: impl Fn(usize) -> &'p Pool,
         count: impl Fn(usize) -> u32,
     ) -> Vec<usize> {
-        let mut order = allowed.to_vec();
-        if self.has_cells {
-            let local = |&&i: &&usize| self.nearness(pool(i)) == Nearness::Local;
-            let left: u64 = allowed.iter().filter(local).map(|&i| u64::from(count(i))).sum();
-            let enough = left >= u64::from(self.count);
-            // The sort is stable: within a tier the pools keep their order.
-            order.sort_by_key(|&i| match self.nearness(pool(i)) {
-                Nearness::Local => 0,
-                Nearness::Unknown | Nearness::Socket => u8::from(enough),
-                Nearness::Remote => 2,
-            });
+        let mut order: Vec<_> = allowed.iter().copied().zip(self.tiers(allowed, pool, count)).collect();
+        // The sort is stable: within a tier the pools keep their order.
+        order.sort_by_key(|(_, tier)| *tier);
+        order.into_iter().map(|(i, _)| i).collect()
+    }
+
+    /// For each pool how near it is as Nova sees it, 0 being the nearest; all are when the guest has no cells.
+    pub(crate) fn tiers<'p>(
+        &self,
+        allowed: &[usize],
+        pool: impl Fn(usize) -> &'p Pool,
+        count: impl Fn(usize) -> u32,
+    ) -> Vec<u8> {
+        if !self.has_cells {
+            return vec![0; allowed.len()];
         }
-        order
+        let local = |&&i: &&usize| self.nearness(pool(i)) == Nearness::Local;
+        let left: u64 = allowed.iter().filter(local).map(|&i| u64::from(count(i))).sum();
+        let enough = left >= u64::from(self.count);
+        let tier = |&i: &usize| match self.nearness(pool(i)) {
+            Nearness::Local => 0,
+            Nearness::Unknown | Nearness::Socket => u8::from(enough),
+            Nearness::Remote => 2,
+        };
+        allowed.iter().map(tier).collect()
     }
 
     /// What each step dropped from all free devices, for a report.

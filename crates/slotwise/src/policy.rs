@@ -50,6 +50,7 @@
 
 mod documents;
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -659,6 +660,37 @@ pub fn prefer(policy: &dyn Policy, query: &Query<'_>, devices: &DeviceTable) -> 
     check_scores(policy, policy.prefer(query, devices)?, devices.len())
 }
 
+/// In which order the policies that prefer would give devices away: those that they find alike together, the best first,
+/// each by its number in `devices`, which is called if any policy prefers. `None` if none does.
+///
+/// What one policy finds alike is ordered by the next.
+///
+/// # Errors
+///
+/// Those of `devices`; [`ErrorKind::PolicyFailed`] when a policy fails or its answer cannot be used.
+pub fn order(
+    policies: &[&dyn Policy],
+    query: &Query<'_>,
+    devices: impl FnOnce() -> Result<DeviceTable>,
+) -> Result<Option<Vec<Vec<usize>>>> {
+    let mut preferring = policies.iter().filter(|policy| policy.scope().prefer).peekable();
+    if preferring.peek().is_none() {
+        return Ok(None);
+    }
+    let devices = devices()?;
+    let scores: Vec<Vec<f64>> =
+        preferring.map(|policy| prefer(*policy, query, &devices)).collect::<Result<_>>()?;
+    // All are finite numbers, which compare; 0 and -0 are equal.
+    let compare = |a: usize, b: usize| {
+        let by = |scores: &Vec<f64>| scores[b].partial_cmp(&scores[a]).unwrap_or(Ordering::Equal);
+        scores.iter().map(by).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+    };
+    let mut order: Vec<usize> = (0..devices.len()).collect();
+    // The sort is stable.
+    order.sort_by(|&a, &b| compare(a, b));
+    Ok(Some(order.chunk_by(|&a, &b| compare(a, b).is_eq()).map(<[usize]>::to_vec).collect()))
+}
+
 fn check_scores(policy: &dyn Policy, scores: Vec<f64>, expected: usize) -> Result<Vec<f64>> {
     check_length(policy, "scores", scores.len(), expected)?;
     match scores.iter().position(|score| !score.is_finite()) {
@@ -789,6 +821,27 @@ mod tests {
         let reasons: Vec<_> = (0..3).map(|host| all.reason(host)).collect();
         assert_eq!(reasons, [None, Some("policy first: hot"), Some("policy second: far")]);
         assert!(all.passes(0) && !all.passes(1) && !all.passes(3));
+    }
+
+    #[test]
+    fn what_one_policy_finds_alike_is_ordered_by_the_next() {
+        let devices = |count: u32| {
+            let mut table = DeviceTable::new("node-1");
+            for i in 0..count {
+                table.push(&format!("0000:01:00.{i}"), SetId::EMPTY, None)?;
+            }
+            Ok(table)
+        };
+        let first = fixed("first", &[], &[0.0, 1.0, -0.0, 1.0]);
+        let second = fixed("second", &[], &[1.0, -2.0, 1.0, f64::MAX]);
+        let order = with_query(|query| order(&[&first, &second], query, || devices(4))).expect("an order");
+        assert_eq!(order, Some(vec![vec![3], vec![1], vec![0, 2]]));
+        let alone = with_query(|query| super::order(&[&first], query, || devices(4))).expect("an order");
+        assert_eq!(alone, Some(vec![vec![1, 3], vec![0, 2]]));
+        let never = || -> Result<DeviceTable> { unreachable!("no policy prefers") };
+        assert_eq!(with_query(|query| super::order(&[], query, never)).expect("none"), None);
+        let error = with_query(|query| super::order(&[&first], query, || devices(3))).expect_err("too many");
+        assert_eq!(error.kind(), ErrorKind::PolicyFailed);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::address::PciAddress;
 use crate::error::{Error, ErrorKind, Result};
 use crate::extra_info::ExtraInfo;
 use crate::limits;
@@ -236,13 +237,14 @@ pub enum Strategy {
 /// Which of the assignments that are possible is chosen.
 ///
 /// Each request in turn takes its devices from the best pools, as long as the rest can still be served. `pack` and
-/// `spread` look at, in this order: nearness to the guest's NUMA cells; the islands of [`Request::prefer_same`]; how
-/// many attributes a pool has (devices with special tags are kept for who asks for them); then their own aim; then the
+/// `spread` look at, in this order: nearness to the guest's NUMA cells; the islands of [`Request::prefer_same`];
+/// [`Workload::prefer_devices`]; how many attributes a pool has (devices with special tags are kept for who asks for them); then their own aim; then the
 /// stable order.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Preference {
-    /// Nova's order: NUMA nearness as Nova sees it, preferred islands, then the stable order of the pools.
+    /// Nova's order: NUMA nearness as Nova sees it, preferred islands, preferred devices, then the stable order of the
+    /// pools.
     #[default]
     Stable,
     /// Keep whole cards free: cards that are broken into already come first, and of these the fullest.
@@ -336,6 +338,10 @@ pub struct Workload {
     pub prefer: Preference,
     /// What [`Preference::Spread`] spreads over: any attribute; `None` means the card's `address`.
     pub spread_over: Option<String>,
+    /// Devices in the order in which they should be given away: alike ones together, the best first, and those that are
+    /// not named last. It counts where devices are known, after nearness and preferred islands and before all else;
+    /// [`crate::Tracker::prefer`] asks policies for it.
+    pub prefer_devices: Vec<Vec<PciAddress>>,
     /// Placement's choice: request group → resource providers. A group `{request_id}-{n}` gives one device of the
     /// request, from the first provider listed.
     pub provider_mapping: Option<BTreeMap<String, Vec<String>>>,
@@ -427,7 +433,8 @@ impl Workload {
             limits::check("number of cells to choose from", choice.from.len(), limits::MAX_CELL_CHOICE)
                 .map_err(|e| e.inside("numa_cells_from.from"))?;
         }
-        if self.strategy == Strategy::Nova && !self.is_plain() {
+        self.validate_devices()?;
+        if self.strategy == Strategy::Nova && (!self.is_plain() || !self.prefer_devices.is_empty()) {
             return Err(Error::new(
                 ErrorKind::InvalidRequest,
                 "strategy nova knows no constraints, fallbacks or preference",
@@ -451,6 +458,24 @@ impl Workload {
                 )
                 .with_help("map one group {request_id}-{n} to a provider for each device")
                 .inside("provider_mapping"));
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_devices(&self) -> Result<()> {
+        let count = self.prefer_devices.iter().map(Vec::len).sum::<usize>().max(self.prefer_devices.len());
+        limits::check("number of preferred devices", count, limits::MAX_DEVICES)
+            .map_err(|e| e.inside("prefer_devices"))?;
+        let mut seen = std::collections::BTreeSet::new();
+        for (tier, devices) in self.prefer_devices.iter().enumerate() {
+            if let Some(twice) = devices.iter().position(|device| !seen.insert(*device)) {
+                return Err(Error::new(
+                    ErrorKind::InvalidRequest,
+                    format!("device {} is named twice", devices[twice]),
+                )
+                .with_help("put each device into one of the lists")
+                .inside(format!("prefer_devices[{tier}][{twice}]")));
             }
         }
         Ok(())
@@ -493,7 +518,7 @@ impl Workload {
         Ok(())
     }
 
-    /// Whether it asks for nothing but counts of devices, in Nova's order.
+    /// Whether it asks for nothing but counts of devices, in Nova's order as far as devices are alike.
     pub(crate) fn is_plain(&self) -> bool {
         let plain = |r: &Request| {
             r.otherwise.is_empty()
@@ -542,6 +567,8 @@ impl<'de> Deserialize<'de> for Workload {
             #[serde(default)]
             spread_over: Option<String>,
             #[serde(default)]
+            prefer_devices: Vec<Vec<PciAddress>>,
+            #[serde(default)]
             provider_mapping: Option<BTreeMap<String, Vec<String>>>,
             #[serde(default)]
             strategy: Strategy,
@@ -556,6 +583,7 @@ impl<'de> Deserialize<'de> for Workload {
             constraints: document.constraints,
             prefer: document.prefer,
             spread_over: document.spread_over,
+            prefer_devices: document.prefer_devices,
             provider_mapping: document.provider_mapping,
             strategy: document.strategy,
             budget: document.budget,

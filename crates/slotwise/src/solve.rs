@@ -27,7 +27,7 @@ mod verify;
 
 pub(crate) use self::verify::verify;
 
-use self::bins::{Attributes, Bins, DEVICE_GROUP};
+use self::bins::{Attributes, Bins, DEVICE_GROUP, Tiers};
 use self::budget::{Budget, Exhausted};
 use self::choose::Chooser;
 use self::greedy::{Greedy, greedy};
@@ -58,7 +58,9 @@ pub(crate) fn exact(
     attributes: Option<&dyn Attributes>,
 ) -> Result<Decision> {
     let grouped = pools.list.iter().any(|pool| pool.attributes.text(DEVICE_GROUP).is_some());
-    if workload.is_plain() && !grouped {
+    let ordered =
+        !workload.prefer_devices.is_empty() && pools.list.iter().any(|pool| !pool.devices.is_empty());
+    if workload.is_plain() && !grouped && !ordered {
         match greedy(pools, workload) {
             Greedy::Fits(assignment) => return Ok(Decision::Fits(assignment)),
             Greedy::Lacks(request) => return Ok(Decision::NoFit(refute::lacking(pools, workload, request))),
@@ -106,6 +108,8 @@ struct Solver<'a> {
     pools: &'a Pools,
     /// The requests of all workloads, each with its own.
     items: Vec<(&'a Workload, &'a Request)>,
+    /// For each of them the number of its workload.
+    owners: Vec<usize>,
     /// Which of the guest's cells are to be chosen; of a single workload only.
     cells_from: Option<&'a CellChoice>,
     prefer: Preference,
@@ -124,9 +128,11 @@ impl<'a> Solver<'a> {
         attributes: Option<&dyn Attributes>,
     ) -> Result<Self> {
         let mut items = Vec::new();
+        let mut owners = Vec::new();
         let mut constraints = Vec::new();
-        for workload in workloads {
+        for (owner, workload) in workloads.iter().enumerate() {
             let first = items.len();
+            owners.resize(first + workload.requests.len(), owner);
             items.extend(workload.requests.iter().map(|request| (*workload, request)));
             constraints.extend(workload.all_constraints().into_iter().map(|constraint| Constraint {
                 requests: constraint.requests.iter().map(|request| request + first).collect(),
@@ -158,13 +164,26 @@ impl<'a> Solver<'a> {
                 .inside("workload.constraints"));
             }
         }
-        let bins = Bins::new(pools, &keys, attributes);
+        let tiers: Vec<Tiers> = workloads.iter().map(|workload| bins::tiers(workload)).collect();
+        let bins = Bins::new(pools, &keys, attributes, &tiers);
         let steps = workloads
             .iter()
             .fold(0_u64, |sum, w| sum.saturating_add(w.budget.unwrap_or(Workload::DEFAULT_BUDGET)));
         let cells_from = leader.and_then(|workload| workload.numa_cells_from.as_ref());
         let budget = Budget::new(steps);
-        Ok(Solver { pools, items, cells_from, prefer, spread_key, constraints, keys, bins, steps, budget })
+        Ok(Solver {
+            pools,
+            items,
+            owners,
+            cells_from,
+            prefer,
+            spread_key,
+            constraints,
+            keys,
+            bins,
+            steps,
+            budget,
+        })
     }
 
     fn key(&self, name: &str) -> Option<usize> {

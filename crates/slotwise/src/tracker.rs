@@ -5,6 +5,7 @@
 //! and then does it, which may not.
 
 mod plan;
+mod prefer;
 mod snapshot;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -331,7 +331,12 @@ fn range(weights: &[f64]) -> (f64, f64) {
 
 /// A workload without what differs from one instance to the next.
 fn kind_of(workload: &Workload) -> Workload {
-    let mut kind = Workload { provider_mapping: None, strategy: Strategy::Exact, ..workload.clone() };
+    let mut kind = Workload {
+        provider_mapping: None,
+        prefer_devices: Vec::new(),
+        strategy: Strategy::Exact,
+        ..workload.clone()
+    };
     for request in &mut kind.requests {
         request.request_id = None;
         request.requester_id = None;

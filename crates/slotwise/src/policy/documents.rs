@@ -91,9 +91,18 @@ impl DeviceTable {
     ///
     /// [`crate::ErrorKind::LimitExceeded`].
     pub fn of(host: &str, devices: &[Device]) -> Result<Self> {
+        let untagged = ExtraInfo::new();
+        DeviceTable::of_tagged(host, devices.iter().map(|device| (device, &untagged)))
+    }
+
+    /// As [`DeviceTable::of`], with the tags that rules give to the devices.
+    pub(crate) fn of_tagged<'a>(
+        host: &str,
+        devices: impl Iterator<Item = (&'a Device, &'a ExtraInfo)>,
+    ) -> Result<Self> {
         let mut table = DeviceTable::new(host);
         let mut known = Known::default();
-        for device in devices {
+        for (device, tags) in devices {
             let mut attributes = device.extra_info.clone();
             attributes.insert("vendor_id", Some(device.vendor_id.clone()))?;
             attributes.insert("product_id", Some(device.product_id.clone()))?;
@@ -103,6 +112,9 @@ impl DeviceTable {
             }
             if let Some(parent) = device.parent_addr {
                 attributes.insert("parent_addr", Some(parent.to_string()))?;
+            }
+            for (key, text) in tags.iter() {
+                attributes.insert(key, text.map(str::to_owned))?;
             }
             let attributes = known.set(&mut table.sets, attributes)?;
             table.push(&device.address.to_string(), attributes, device.numa_node)?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::address::PciAddress;
 use crate::pool::{Pool, Pools};
+use crate::request::Workload;
 use crate::stock::Families;
 
 /// The tag that makes devices a static group: those of one host with the same value are handed out together or not at
@@ -22,6 +23,15 @@ pub(crate) trait Attributes {
 /// A value of an attribute, as a number.
 pub(super) type Value = u32;
 
+/// Where each device stands in the order of [`Workload::prefer_devices`].
+pub(super) type Tiers = BTreeMap<PciAddress, u32>;
+
+/// The order of a workload's preferred devices; empty if it has none.
+pub(super) fn tiers(workload: &Workload) -> Tiers {
+    let numbered = workload.prefer_devices.iter().zip(0..);
+    numbered.flat_map(|(devices, tier)| devices.iter().map(move |&device| (device, tier))).collect()
+}
+
 /// Free devices of one pool that are alike in every attribute that the workload looks at.
 #[derive(Debug)]
 pub(super) struct Bin {
@@ -29,6 +39,8 @@ pub(super) struct Bin {
     pub(super) count: u32,
     /// The value under each key; `None` if the devices do not have the attribute.
     pub(super) values: Vec<Option<Value>>,
+    /// For each workload where the devices stand in the order of those that it prefers.
+    pub(super) tiers: Vec<u32>,
     /// The devices, in the order in which they are taken; empty where they are not known.
     pub(super) devices: Vec<PciAddress>,
     /// The static group they belong to.
@@ -46,7 +58,17 @@ pub(super) struct Bins {
 }
 
 impl Bins {
-    pub(super) fn new(pools: &Pools, keys: &[String], attributes: Option<&dyn Attributes>) -> Self {
+    pub(super) fn new(
+        pools: &Pools,
+        keys: &[String],
+        attributes: Option<&dyn Attributes>,
+        tiers: &[Tiers],
+    ) -> Self {
+        let unnamed = vec![u32::MAX; tiers.len()];
+        let is_ordered = tiers.iter().any(|tiers| !tiers.is_empty());
+        let tiers_of = |device: PciAddress| -> Vec<u32> {
+            tiers.iter().map(|tiers| tiers.get(&device).copied().unwrap_or(u32::MAX)).collect()
+        };
         let mut ids: BTreeMap<(usize, String), Value> = BTreeMap::new();
         let mut id = |key: usize, value: String| {
             let next = ids.len() as Value;
@@ -60,10 +82,11 @@ impl Bins {
             let first = list.len();
             let pooled: Vec<Option<String>> = keys.iter().map(|key| pool_value(pool, key)).collect();
             let open = |k: &usize| pooled[*k].is_none() && attributes.is_some();
-            if pool.devices.is_empty() || !(0..keys.len()).any(|k| open(&k)) {
+            if pool.devices.is_empty() || !(is_ordered || (0..keys.len()).any(|k| open(&k))) {
                 let values = pooled.into_iter().enumerate().map(|(k, v)| v.map(|v| id(k, v))).collect();
                 let devices = pool.devices.iter().rev().copied().collect();
-                list.push(Bin { pool: p, count: pool.count, values, devices, group: None });
+                let tiers = unnamed.clone();
+                list.push(Bin { pool: p, count: pool.count, values, tiers, devices, group: None });
             } else {
                 // Devices are taken from the back of their pool.
                 for &device in pool.devices.iter().rev() {
@@ -73,13 +96,15 @@ impl Bins {
                             pooled[k].clone().or_else(own).map(|value| id(k, value))
                         })
                         .collect();
-                    match list[first..].iter_mut().find(|bin| bin.values == values) {
+                    let tiers = tiers_of(device);
+                    match list[first..].iter_mut().find(|bin| bin.values == values && bin.tiers == tiers) {
                         Some(bin) => {
                             bin.devices.push(device);
                             bin.count += 1;
                         }
                         None => {
-                            list.push(Bin { pool: p, count: 1, values, devices: vec![device], group: None });
+                            let devices = vec![device];
+                            list.push(Bin { pool: p, count: 1, values, tiers, devices, group: None });
                         }
                     }
                 }

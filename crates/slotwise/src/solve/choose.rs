@@ -23,8 +23,8 @@ pub(super) struct Chooser<'p> {
     pub(super) table: &'p Table<'p>,
 }
 
-/// How good a bin is for a request, by the fields in order: nearness, islands, number of attributes.
-type Rank = (u8, Vec<Island>, usize);
+/// How good a bin is for a request, by the fields in order: nearness, islands, preferred devices, number of attributes.
+type Rank = (u8, Vec<Island>, u32, usize);
 
 /// How good a value of a preferred key is, and the value.
 type Island = ((bool, u64), Value);
@@ -110,11 +110,12 @@ impl Chooser<'_> {
             classes.any(|class| search.layout.pair(class, bin).is_some())
         };
         let suitable: Vec<usize> = (0..bins.len()).filter(|&b| suits(b)).collect();
-        let order = prepared.order_by(&suitable, |b| self.problem.pool(b), |b| search.state.bins[b]);
-        let mut candidates: Vec<Candidate> = order
+        let tiers = prepared.tiers(&suitable, |b| self.problem.pool(b), |b| search.state.bins[b]);
+        let mut candidates: Vec<Candidate> = suitable
             .into_iter()
-            .filter_map(|bin| {
-                let rank = self.rank(request, bin, &islands);
+            .zip(tiers)
+            .filter_map(|(bin, tier)| {
+                let rank = self.rank(request, bin, tier, &islands);
                 let (demand, atom) = (demand_of(bin)?, search.layout.atom_of[bin]?);
                 Some(Candidate { bin, demand, atom, rank, gone: false })
             })
@@ -144,7 +145,7 @@ impl Chooser<'_> {
     }
 
     /// How good a bin is for a request, as far as that does not change; less is better.
-    fn rank(&self, request: usize, bin: usize, islands: &[Islands]) -> Rank {
+    fn rank(&self, request: usize, bin: usize, tier: u8, islands: &[Islands]) -> Rank {
         let island = islands
             .iter()
             .map(|(key, ranks)| {
@@ -159,10 +160,11 @@ impl Chooser<'_> {
             Nearness::Unknown | Nearness::Socket => 1,
             Nearness::Remote => 2,
         };
+        let workload = self.solver.owners[self.problem.asks[request].request];
+        let devices = self.problem.bins.list[bin].tiers[workload];
         match self.solver.prefer {
-            // Nova's order has nearness in it already.
-            Preference::Stable => (0, island, 0),
-            Preference::Pack | Preference::Spread => (near, island, self.problem.pool(bin).rank()),
+            Preference::Stable => (tier, island, devices, 0),
+            Preference::Pack | Preference::Spread => (near, island, devices, self.problem.pool(bin).rank()),
         }
     }
 
