@@ -1152,6 +1152,35 @@ uint32_t slotwise_tracker_fit(const struct slotwise_tracker *tracker,
                               struct slotwise_error **error);
 
 /**
+ * Asks policies in which order they would give the free devices away, and makes the workload with that order as its
+ * `prefer_devices`, to be fitted or claimed like any other.
+ *
+ * What the first of `policies` that prefers finds equal is ordered by the next; if none prefers, the workload stays as it is. `facts`
+ * may be left out: a JSON object of what policies are told about the workload beyond itself.
+ *
+ * Fails with SLOTWISE_ERROR_POLICY_FAILED where a policy fails and is to fail closed, or SLOTWISE_ERROR_INVALID_REQUEST for a workload of
+ * strategy `nova`, which knows no preference.
+ *
+ * @param tracker       only read: many threads may use it at the same time
+ * @param workload      only read: many threads may use it at the same time
+ * @param facts         UTF-8, read during the call
+ * @param facts_len     how many bytes `facts` has
+ * @param policies      array of handles, which are only read: many threads may use them at the same time
+ * @param policies_len  how many elements `policies` has
+ * @param ordered       result: the caller's, freed with slotwise_workload_free()
+ * @param error         what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
+ */
+uint32_t slotwise_tracker_prefer(const struct slotwise_tracker *tracker,
+                                 const struct slotwise_workload *workload,
+                                 const char *facts,
+                                 size_t facts_len,
+                                 struct slotwise_policy *const *policies,
+                                 size_t policies_len,
+                                 struct slotwise_workload **ordered,
+                                 struct slotwise_error **error);
+
+/**
  * Claims devices for `owner`: all that the workload asks for, or none.
  *
  * The answer is that of slotwise_tracker_fit(); devices are claimed when `outcome` is SLOTWISE_OUTCOME_FITS, and the JSON
@@ -1674,25 +1703,28 @@ uint32_t slotwise_fleet_fit(const struct slotwise_fleet *fleet,
  * Says which hosts fit a workload.
  *
  * `options` may be left out: `{"hosts": [{"host", "numa_cells", "mappings"}], "limit", "facts"}`. `among` is a bitmap of the hosts
- * that are asked; all if it is left out.
+ * that are asked; all if it is left out. `policies` are asked about the hosts that fit; none if it is left out.
  *
  * `hosts` gets the bitmap of those that fit. `undecided` may be NULL; it gets that of those for which the search budget ran
  * out.
- * `answer` may be NULL; it gets all of it as JSON, with lists of ids.
+ * `answer` may be NULL; it gets all of it as JSON, with lists of ids, and in `refused` the reasons of the policies.
  *
  * Fails with SLOTWISE_ERROR_INVALID_JSON, SLOTWISE_ERROR_UNKNOWN_HOST for an option that names one, SLOTWISE_ERROR_INVALID_REQUEST
- * for a mapping that does not go with the workload, or SLOTWISE_ERROR_LIMIT_EXCEEDED.
+ * for a mapping that does not go with the workload, SLOTWISE_ERROR_LIMIT_EXCEEDED, or SLOTWISE_ERROR_POLICY_FAILED where a policy
+ * fails and is to fail closed.
  *
- * @param fleet        only read: many threads may use it at the same time
- * @param workload     only read: many threads may use it at the same time
- * @param options      UTF-8, read during the call
- * @param options_len  how many bytes `options` has
- * @param among        bytes, read during the call
- * @param among_len    how many bytes `among` has
- * @param hosts        result: the caller's, freed with slotwise_bytes_free()
- * @param undecided    result: the caller's, freed with slotwise_bytes_free(); may be NULL
- * @param answer       result: the caller's, freed with slotwise_string_free(); may be NULL
- * @param error        what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @param fleet         only read: many threads may use it at the same time
+ * @param workload      only read: many threads may use it at the same time
+ * @param options       UTF-8, read during the call
+ * @param options_len   how many bytes `options` has
+ * @param among         bytes, read during the call
+ * @param among_len     how many bytes `among` has
+ * @param policies      array of handles, which are only read: many threads may use them at the same time
+ * @param policies_len  how many elements `policies` has
+ * @param hosts         result: the caller's, freed with slotwise_bytes_free()
+ * @param undecided     result: the caller's, freed with slotwise_bytes_free(); may be NULL
+ * @param answer        result: the caller's, freed with slotwise_string_free(); may be NULL
+ * @param error         what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
  * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
  */
 uint32_t slotwise_fleet_filter(const struct slotwise_fleet *fleet,
@@ -1701,6 +1733,8 @@ uint32_t slotwise_fleet_filter(const struct slotwise_fleet *fleet,
                                size_t options_len,
                                const uint8_t *among,
                                size_t among_len,
+                               struct slotwise_policy *const *policies,
+                               size_t policies_len,
                                struct slotwise_bytes *hosts,
                                struct slotwise_bytes *undecided,
                                struct slotwise_string *answer,
@@ -1709,31 +1743,36 @@ uint32_t slotwise_fleet_filter(const struct slotwise_fleet *fleet,
 /**
  * Ranks the hosts that fit a workload, the best first.
  *
- * `options` may be left out: `{"filter": {...}, "weighers": [{"kind": "fewest_free", "multiplier": 1.0}], "limit"}`, the filter being
- * the options of slotwise_fleet_filter() with `among` as a list of ids; kinds are `fewest_free`, `best_fit` and `fragmentation`.
+ * `options` may be left out: `{"filter": {...}, "weighers": [{"kind": "fewest_free", "multiplier": 1.0}], "policy_multiplier", "limit"}`,
+ * the filter being the options of slotwise_fleet_filter() with `among` as a list of ids; kinds are `fewest_free`, `best_fit` and
+ * `fragmentation`. `policies` as there; those that score are weighers too, after the others.
  *
  * `ids` and `scores` get the ids and totals as far as there is room, `count` how many there are. `ranking` may be NULL; it gets
  * all of it as JSON, with the weights of each weigher.
  *
  * Fails as slotwise_fleet_filter() does, and with SLOTWISE_ERROR_INVALID_ARGUMENT for a multiplier that is no finite number.
  *
- * @param fleet        only read: many threads may use it at the same time
- * @param workload     only read: many threads may use it at the same time
- * @param options      UTF-8, read during the call
- * @param options_len  how many bytes `options` has
- * @param ids          array of the caller's that is written to
- * @param ids_len      how many elements `ids` has
- * @param scores       array of the caller's that is written to
- * @param scores_len   how many elements `scores` has
- * @param count        result
- * @param ranking      result: the caller's, freed with slotwise_string_free(); may be NULL
- * @param error        what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @param fleet         only read: many threads may use it at the same time
+ * @param workload      only read: many threads may use it at the same time
+ * @param options       UTF-8, read during the call
+ * @param options_len   how many bytes `options` has
+ * @param policies      array of handles, which are only read: many threads may use them at the same time
+ * @param policies_len  how many elements `policies` has
+ * @param ids           array of the caller's that is written to
+ * @param ids_len       how many elements `ids` has
+ * @param scores        array of the caller's that is written to
+ * @param scores_len    how many elements `scores` has
+ * @param count         result
+ * @param ranking       result: the caller's, freed with slotwise_string_free(); may be NULL
+ * @param error         what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
  * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
  */
 uint32_t slotwise_fleet_rank(const struct slotwise_fleet *fleet,
                              const struct slotwise_workload *workload,
                              const char *options,
                              size_t options_len,
+                             struct slotwise_policy *const *policies,
+                             size_t policies_len,
                              uint32_t *ids,
                              size_t ids_len,
                              double *scores,
@@ -1743,24 +1782,29 @@ uint32_t slotwise_fleet_rank(const struct slotwise_fleet *fleet,
                              struct slotwise_error **error);
 
 /**
- * Explains a workload over the fleet: how many hosts fit, and what rules out the others; `options` as in slotwise_fleet_filter().
+ * Explains a workload over the fleet: how many hosts fit, and what rules out the others; `options` and `policies` as in
+ * slotwise_fleet_filter().
  *
  * `explanation` gets a JSON object whose `message` is all of it as one sentence.
  *
  * Fails as slotwise_fleet_filter() does.
  *
- * @param fleet        only read: many threads may use it at the same time
- * @param workload     only read: many threads may use it at the same time
- * @param options      UTF-8, read during the call
- * @param options_len  how many bytes `options` has
- * @param explanation  result: the caller's, freed with slotwise_string_free()
- * @param error        what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @param fleet         only read: many threads may use it at the same time
+ * @param workload      only read: many threads may use it at the same time
+ * @param options       UTF-8, read during the call
+ * @param options_len   how many bytes `options` has
+ * @param policies      array of handles, which are only read: many threads may use them at the same time
+ * @param policies_len  how many elements `policies` has
+ * @param explanation   result: the caller's, freed with slotwise_string_free()
+ * @param error         what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
  * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
  */
 uint32_t slotwise_fleet_explain(const struct slotwise_fleet *fleet,
                                 const struct slotwise_workload *workload,
                                 const char *options,
                                 size_t options_len,
+                                struct slotwise_policy *const *policies,
+                                size_t policies_len,
                                 struct slotwise_string *explanation,
                                 struct slotwise_error **error);
 
@@ -1768,21 +1812,27 @@ uint32_t slotwise_fleet_explain(const struct slotwise_fleet *fleet,
  * Finds a host for each item of a batch; each sees what the others take. Nothing is held.
  *
  * `batch` is `{"items": [{"owner", "workload"}], "rules": [{"items": [0, 1], "distinct": "host"}], "mode": "joint"}`, and where wanted
- * `among`, `weighers` and `budget`. `placed` gets `{"outcome", "items", "impossible", "sequence"}`.
+ * `among`, `weighers`, `facts` and `budget`. `policies` as in slotwise_fleet_rank(). `placed` gets `{"outcome", "items", "impossible",
+ * "sequence"}`.
  *
  * Fails with SLOTWISE_ERROR_INVALID_JSON, SLOTWISE_ERROR_INVALID_ARGUMENT for items or rules that contradict each other,
- * SLOTWISE_ERROR_UNKNOWN_HOST, or SLOTWISE_ERROR_LIMIT_EXCEEDED.
+ * SLOTWISE_ERROR_UNKNOWN_HOST, SLOTWISE_ERROR_LIMIT_EXCEEDED, or SLOTWISE_ERROR_POLICY_FAILED where a policy fails and is to fail
+ * closed.
  *
- * @param fleet      only read: many threads may use it at the same time
- * @param batch      UTF-8, read during the call
- * @param batch_len  how many bytes `batch` has
- * @param placed     result: the caller's, freed with slotwise_string_free()
- * @param error      what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
+ * @param fleet         only read: many threads may use it at the same time
+ * @param batch         UTF-8, read during the call
+ * @param batch_len     how many bytes `batch` has
+ * @param policies      array of handles, which are only read: many threads may use them at the same time
+ * @param policies_len  how many elements `policies` has
+ * @param placed        result: the caller's, freed with slotwise_string_free()
+ * @param error         what was wrong, if the call fails; the caller's, freed with slotwise_error_free(); may be NULL
  * @return SLOTWISE_OK, or a slotwise_code; SLOTWISE_ERROR_INVALID_ARGUMENT for NULL, SLOTWISE_ERROR_INVALID_UTF8 for a text that is not
  */
 uint32_t slotwise_fleet_place(const struct slotwise_fleet *fleet,
                               const char *batch,
                               size_t batch_len,
+                              struct slotwise_policy *const *policies,
+                              size_t policies_len,
                               struct slotwise_string *placed,
                               struct slotwise_error **error);
 

@@ -406,45 +406,58 @@ public:
         });
         return Fit{static_cast<Outcome>(outcome), std::move(json)};
     }
+    /** Policies that are asked, of slotwise_policy_load(); they stay the caller's. */
+    using Policies = std::vector<slotwise_policy *>;
     /** The hosts that fit, of all; makes no document. */
-    Hosts filter(const Workload &workload) const {
+    Hosts filter(const Workload &workload, const Policies &policies = {}) const {
         return bytes([&](auto out, auto error) {
-            return slotwise_fleet_filter(
-                get(), workload.get(), nullptr, 0, nullptr, 0, out, nullptr, nullptr, error);
+            return slotwise_fleet_filter(get(), workload.get(), nullptr, 0, nullptr, 0, policies.data(),
+                                         policies.size(), out, nullptr, nullptr, error);
         });
     }
     /** The whole answer of slotwise_fleet_filter() as JSON. */
-    std::string answer(const Workload &workload, std::string_view options = {}) const {
+    std::string answer(
+        const Workload &workload, std::string_view options = {}, const Policies &policies = {}) const {
         Hosts hosts;
         std::string json;
         hosts = bytes([&](auto out, auto error) {
             detail::Text text;
             const std::uint32_t code = slotwise_fleet_filter(get(), workload.get(), options.data(), options.size(),
-                                                             nullptr, 0, out, nullptr, &text.raw, error);
+                                                             nullptr, 0, policies.data(), policies.size(), out,
+                                                             nullptr, &text.raw, error);
             json = text.copy();
             return code;
         });
         return json;
     }
     /** As slotwise_fleet_rank(): the best `most` hosts. */
-    Ranking rank(const Workload &workload, std::size_t most, std::string_view options = {}) const {
+    Ranking rank(const Workload &workload, std::size_t most, std::string_view options = {},
+                 const Policies &policies = {}) const {
         Ranking ranking{std::vector<std::uint32_t>(most), std::vector<double>(most)};
         std::size_t count = 0;
         detail::check([&](auto error) {
-            return slotwise_fleet_rank(get(), workload.get(), options.data(), options.size(), ranking.ids.data(),
-                                       most, ranking.scores.data(), most, &count, nullptr, error);
+            return slotwise_fleet_rank(get(), workload.get(), options.data(), options.size(), policies.data(),
+                                       policies.size(), ranking.ids.data(), most, ranking.scores.data(), most,
+                                       &count, nullptr, error);
         });
         ranking.ids.resize(count < most ? count : most);
         ranking.scores.resize(ranking.ids.size());
         return ranking;
     }
     /** As slotwise_fleet_explain(). */
-    std::string explain(const Workload &workload, std::string_view options = {}) const {
-        return detail::text([&](auto out, auto error) { return slotwise_fleet_explain(get(), workload.get(), options.data(), options.size(), out, error); });
+    std::string explain(
+        const Workload &workload, std::string_view options = {}, const Policies &policies = {}) const {
+        return detail::text([&](auto out, auto error) {
+            return slotwise_fleet_explain(get(), workload.get(), options.data(), options.size(), policies.data(),
+                                          policies.size(), out, error);
+        });
     }
     /** As slotwise_fleet_place(). */
-    std::string place(std::string_view batch) const {
-        return detail::text([&](auto out, auto error) { return slotwise_fleet_place(get(), batch.data(), batch.size(), out, error); });
+    std::string place(std::string_view batch, const Policies &policies = {}) const {
+        return detail::text([&](auto out, auto error) {
+            return slotwise_fleet_place(
+                get(), batch.data(), batch.size(), policies.data(), policies.size(), out, error);
+        });
     }
     /** As slotwise_fleet_reserve(). */
     Fit reserve(

@@ -78,6 +78,7 @@ __all__ = [
     "nova_matching",
     "nova_pool_keys",
     "nova_pools",
+    "nova_prefer",
     "nova_supports",
     "nova_transition",
     "numa_topology",
@@ -107,6 +108,9 @@ def nova_fit(
     pools: Pools, workload: Workload, claim: bool
 ) -> tuple[Fit, tuple[list[list[tuple[int, int]]], list[int]] | None]: ...
 def nova_supports(pools: Pools, workload: Workload) -> bool | None: ...
+def nova_prefer(
+    pools: Pools, devices: list[list[dict[str, Any]]], workload: Workload, policies: Iterable[Policy]
+) -> tuple[Pools, Workload]: ...
 def nova_kept(pools: Pools, workload: Workload, step: str) -> list[int]: ...
 def nova_pool_keys(
     address: str,
@@ -401,6 +405,8 @@ class Fleet:
         requests: _Requests,
         options: FilterOptions | JsonText | None = None,
         /,
+        *,
+        policies: Iterable[Policy] | None = None,
         **fields: Unpack[FilterOptions],
     ) -> FleetAnswer: ...
     def rank(
@@ -408,6 +414,8 @@ class Fleet:
         requests: _Requests,
         options: RankOptions | JsonText | None = None,
         /,
+        *,
+        policies: Iterable[Policy] | None = None,
         **fields: Unpack[RankOptions],
     ) -> Ranking: ...
     def explain(
@@ -415,9 +423,11 @@ class Fleet:
         requests: _Requests,
         options: FilterOptions | JsonText | None = None,
         /,
+        *,
+        policies: Iterable[Policy] | None = None,
         **fields: Unpack[FilterOptions],
     ) -> dict[str, Any]: ...
-    def place(self, batch: Batch | JsonText) -> Placed: ...
+    def place(self, batch: Batch | JsonText, *, policies: Iterable[Policy] | None = None) -> Placed: ...
     def reserve(
         self, owner: str, host: str, requests: _Requests, expires: int, **fields: Unpack[WorkloadFields]
     ) -> Fit: ...
@@ -510,6 +520,14 @@ class Tracker:
     def devices(self) -> list[TrackedDevice]: ...
     def device(self, address: str) -> TrackedDevice | None: ...
     def explain(self, address: str) -> Explanation: ...
+    def prefer(
+        self,
+        requests: _Requests,
+        *,
+        policies: Iterable[Policy],
+        facts: Mapping[str, Any] | JsonText | None = None,
+        **fields: Unpack[WorkloadFields],
+    ) -> Workload: ...
     def fit(
         self,
         requests: _Requests,

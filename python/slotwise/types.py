@@ -193,6 +193,7 @@ class WorkloadFields(TypedDict, total=False):
     constraints: Sequence[Constraint]
     prefer: PreferenceName
     spread_over: str | None
+    prefer_devices: Sequence[Sequence[str]]
     provider_mapping: Mapping[str, Sequence[str]] | None
     strategy: StrategyName
     budget: int | None
@@ -207,6 +208,7 @@ class WorkloadDict(TypedDict):
     constraints: list[Constraint]
     prefer: PreferenceName
     spread_over: str | None
+    prefer_devices: list[list[str]]
     provider_mapping: dict[str, list[str]] | None
     strategy: StrategyName
     budget: int | None

@@ -683,9 +683,9 @@ static uint32_t fleet_filter(struct session *s, const struct text *a, struct res
     NEED(fleet)
     uint32_t code = slotwise_workload_parse(ARG(0), &workload, e);
     if (code == SLOTWISE_OK) {
-        code = slotwise_fleet_filter(s->fleet, workload, ARG(1), NULL, 0, &hosts, &undecided, &answer, e);
+        code = slotwise_fleet_filter(s->fleet, workload, ARG(1), NULL, 0, NULL, 0, &hosts, &undecided, &answer, e);
         if (code == SLOTWISE_OK) {
-            if (slotwise_fleet_filter(s->fleet, workload, ARG(1), NULL, 0, &alone, NULL, NULL, NULL) != SLOTWISE_OK
+            if (slotwise_fleet_filter(s->fleet, workload, ARG(1), NULL, 0, NULL, 0, &alone, NULL, NULL, NULL) != SLOTWISE_OK
                 || alone.len != hosts.len || memcmp(alone.data, hosts.data, hosts.len) != 0) {
                 die("the hosts differ when the document is not asked for");
             }
@@ -706,7 +706,7 @@ static uint32_t fleet_rank(struct session *s, const struct text *a, struct resul
     NEED(fleet)
     uint32_t code = slotwise_workload_parse(ARG(0), &workload, e);
     if (code == SLOTWISE_OK) {
-        code = slotwise_fleet_rank(s->fleet, workload, ARG(1), NULL, 0, NULL, 0, &count, &ranking, e);
+        code = slotwise_fleet_rank(s->fleet, workload, ARG(1), NULL, 0, NULL, 0, NULL, 0, &count, &ranking, e);
         code = take(r, code, &ranking);
     }
     slotwise_workload_free(workload);
@@ -719,7 +719,7 @@ static uint32_t fleet_explain(struct session *s, const struct text *a, struct re
     NEED(fleet)
     uint32_t code = slotwise_workload_parse(ARG(0), &workload, e);
     if (code == SLOTWISE_OK) {
-        code = take(r, slotwise_fleet_explain(s->fleet, workload, ARG(1), &text, e), &text);
+        code = take(r, slotwise_fleet_explain(s->fleet, workload, ARG(1), NULL, 0, &text, e), &text);
     }
     slotwise_workload_free(workload);
     return code;
@@ -829,7 +829,7 @@ static uint32_t fleet_tags(struct session *s, const struct text *a, struct resul
 static uint32_t fleet_place(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {
     slotwise_string text = {NULL, 0};
     NEED(fleet)
-    return take(r, slotwise_fleet_place(s->fleet, ARG(0), &text, e), &text);
+    return take(r, slotwise_fleet_place(s->fleet, ARG(0), NULL, 0, &text, e), &text);
 }
 
 static uint32_t fleet_release(struct session *s, const struct text *a, struct result *r, slotwise_error **e) {

@@ -414,21 +414,21 @@ static void a_fleet_answers_in_bitmaps_and_arrays(void) {
     SUCCEEDS(slotwise_fleet_id, fleet, TEXT("b"), &id, &known);
     CHECK(id == 1 && known == 1);
     FAILS_AT(SLOTWISE_ERROR_UNKNOWN_HOST, "host", slotwise_fleet_id, fleet, TEXT("z"), &id, &known);
-    SUCCEEDS(slotwise_fleet_filter, fleet, workload, NULL, 0, NULL, 0, &hosts, &undecided, NULL);
+    SUCCEEDS(slotwise_fleet_filter, fleet, workload, NULL, 0, NULL, 0, NULL, 0, &hosts, &undecided, NULL);
     CHECK(hosts.len == 1 && hosts.data[0] == 3 && undecided.len == 0);
     SUCCEEDS(slotwise_fleet_names, fleet, hosts.data, hosts.len, &text);
     CHECK(strcmp(text.data, "[\"a\",\"b\"]") == 0);
     slotwise_string_free(&text);
     slotwise_bytes_free(&hosts);
     slotwise_bytes_free(&undecided);
-    SUCCEEDS(slotwise_fleet_filter, fleet, workload, NULL, 0, &second, 1, &hosts, NULL, &text);
+    SUCCEEDS(slotwise_fleet_filter, fleet, workload, NULL, 0, &second, 1, NULL, 0, &hosts, NULL, &text);
     CHECK(hosts.len == 1 && hosts.data[0] == 2 && holds(&text, "\"hosts\":[1]"));
     slotwise_bytes_free(&hosts);
     slotwise_string_free(&text);
-    SUCCEEDS(slotwise_fleet_rank, fleet, workload, TEXT("{\"weighers\": [{\"kind\": \"fewest_free\"}]}"), ids, 1, scores, 4,
+    SUCCEEDS(slotwise_fleet_rank, fleet, workload, TEXT("{\"weighers\": [{\"kind\": \"fewest_free\"}]}"), NULL, 0, ids, 1, scores, 4,
              &count, NULL);
     CHECK(count == 2 && ids[0] == 1 && scores[0] > scores[1] && scores[2] < 0);
-    SUCCEEDS(slotwise_fleet_explain, fleet, workload, NULL, 0, &text);
+    SUCCEEDS(slotwise_fleet_explain, fleet, workload, NULL, 0, NULL, 0, &text);
     CHECK(holds(&text, "\"message\""));
     slotwise_string_free(&text);
     SUCCEEDS(slotwise_fleet_set_tags, fleet, TEXT("a"), TEXT("{\"rack\": \"r1\"}"), &changed);
@@ -436,7 +436,7 @@ static void a_fleet_answers_in_bitmaps_and_arrays(void) {
     SUCCEEDS(slotwise_fleet_tags, fleet, TEXT("a"), &text);
     CHECK(holds(&text, "r1"));
     slotwise_string_free(&text);
-    SUCCEEDS(slotwise_fleet_place, fleet, TEXT(BATCH), &text);
+    SUCCEEDS(slotwise_fleet_place, fleet, TEXT(BATCH), NULL, 0, &text);
     CHECK(holds(&text, "\"outcome\":\"placed\""));
     SUCCEEDS(slotwise_fleet_reserve_placed, fleet, TEXT(BATCH), text.data, text.len, 10);
     FAILS_AT(SLOTWISE_ERROR_CONFLICT, "", slotwise_fleet_reserve_placed, fleet, TEXT(BATCH), text.data, text.len, 10);
@@ -493,7 +493,7 @@ static void *ask_fleet(void *which) {
         slotwise_string text = {NULL, 0};
         pthread_rwlock_rdlock(&turn);
         bool as_expected =
-            slotwise_fleet_filter(shared_fleet, workload, NULL, 0, NULL, 0, &hosts, NULL, NULL, NULL) == SLOTWISE_OK
+            slotwise_fleet_filter(shared_fleet, workload, NULL, 0, NULL, 0, NULL, 0, &hosts, NULL, NULL, NULL) == SLOTWISE_OK
             && hosts.len == 1 && hosts.data[0] == 1;
         pthread_rwlock_unlock(&turn);
         slotwise_bytes_free(&hosts);

@@ -134,6 +134,7 @@ void a_fleet_answers_in_bitmaps() {
     CHECK(fleet.names() == R"(["a","b"])" && fleet.names(fleet.filter(workload)) == R"(["a"])");
     CHECK(fleet.names({}) == "[]" && holds(fleet.answer(workload), "\"fits\":1"));
     CHECK(fleet.rank(workload, 5).ids == std::vector<std::uint32_t>{0});
+    CHECK(fleet.filter(workload, slotwise::Fleet::Policies{}) == fleet.filter(workload));
     CHECK(fleet.set_tags("a", R"({"rack": "r1"})") && holds(fleet.tags("a"), "r1"));
     CHECK(fleet.reserve("vm-1", "a", workload, 10).outcome == slotwise::Outcome::fits);
     auto copy = slotwise::Fleet::restore(fleet.snapshot());

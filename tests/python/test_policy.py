@@ -43,6 +43,40 @@ class TestPolicy(unittest.TestCase):
         devices = [{"address": "0000:3b:00.0", "vendor_id": "15b3", "product_id": "1018"}]
         self.assertEqual(load("template").prefer(devices), [0.0])
 
+    def test_a_tracker_asks_which_devices_go_first(self):
+        tracker = slotwise.Tracker([{"vendor_id": "10de"}])
+        lanes = {"0000:01:00.0": "8", "0000:02:00.0": "16", "0000:03:00.0": "4", "0000:04:00.0": "16"}
+        tracker.sync(
+            [
+                {
+                    "address": address,
+                    "vendor_id": "10de",
+                    "product_id": "2330",
+                    "extra_info": {"current_link_width": current, "max_link_width": "16"},
+                }
+                for address, current in lanes.items()
+            ]
+        )
+        policies = [load("template"), load("narrow-links-last")]
+        requests = [{"count": 1, "alternatives": [{"vendor_id": "10de"}]}]
+        self.assertEqual(tracker.fit(requests).devices, ["0000:01:00.0"])
+        workload = tracker.prefer(requests, policies=policies, facts={"project_id": "p"}, prefer="pack")
+        tiers = [["0000:02:00.0", "0000:04:00.0"], ["0000:01:00.0"], ["0000:03:00.0"]]
+        self.assertEqual(workload.to_dict()["prefer_devices"], tiers)
+        self.assertEqual(workload.to_dict()["prefer"], "pack")
+        self.assertEqual(tracker.claim("vm-1", workload).devices, ["0000:02:00.0"])
+        # What is held is not asked about; a policy that does not prefer changes nothing.
+        self.assertEqual(tracker.prefer(workload, policies=policies).to_dict()["prefer_devices"][0], ["0000:04:00.0"])
+        self.assertEqual(tracker.prefer(workload, policies=[]), workload)
+        self.assertEqual(tracker.prefer(workload, policies=policies[:1]), workload)
+        with self.assertRaisesRegex(slotwise.InvalidRequestError, "strategy nova"):
+            tracker.prefer(requests, policies=policies, strategy="nova")
+        failing = load("narrow-links-last", limits={"fuel": 10_000})
+        with self.assertRaisesRegex(slotwise.PolicyFailedError, "narrow-links-last"):
+            tracker.prefer(requests, policies=[failing])
+        with self.assertRaises(TypeError):
+            tracker.prefer(requests)
+
     def test_what_cannot_be_loaded(self):
         with self.assertRaisesRegex(slotwise.InvalidPolicyError, "no_such.wasm"):
             load("no_such")
@@ -125,3 +159,105 @@ class TestPolicy(unittest.TestCase):
             finally:
                 os._exit(code)
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
+
+
+class TestPoliciesOfAFleet(unittest.TestCase):
+    """Policies in what a fleet is asked, with their failures and reasons."""
+
+    REQUESTS = [{"count": 1, "alternatives": [{"product_id": "1018"}]}]
+    HOT = "policy avoid-hot-racks: the air inlet has 33 °C, over 32 °C"
+
+    def setUp(self):
+        self.fleet = slotwise.Fleet()
+        for name, celsius in [("node-1", "28"), ("node-2", "33"), ("node-3", "20")]:
+            self.fleet.put(name, [{"vendor_id": "15b3", "product_id": "1018", "count": 4}])
+            self.fleet.set_tags(name, {"inlet_celsius": celsius, "switch": "leaf-1"})
+        self.fleet.put("node-4", [])
+        self.racks = load("avoid-hot-racks", configuration="refuse_over=32 prefer_below=25")
+
+    def names(self, hosts):
+        return [self.fleet.name(id) for id in hosts]
+
+    def test_filter(self):
+        answer = self.fleet.filter(self.REQUESTS, policies=[self.racks])
+        self.assertEqual(self.fleet.names(answer.hosts), ["node-1", "node-3"])
+        self.assertEqual(answer.refused, [{"reason": self.HOT, "hosts": 1}])
+        self.assertEqual((answer.asked, answer.fits, answer.no_fit), (4, 2, 1))
+        self.assertEqual(self.fleet.names(self.fleet.filter(self.REQUESTS, limit=1, policies=(self.racks,)).hosts), ["node-1"])
+        self.assertEqual(self.fleet.filter(self.REQUESTS, policies=[]), self.fleet.filter(self.REQUESTS))
+        for wrong in (["avoid-hot-racks"], self.racks, 3):
+            with self.assertRaises(TypeError):
+                self.fleet.filter(self.REQUESTS, policies=wrong)
+
+    def test_facts_reach_the_policies_and_the_first_refusal_counts(self):
+        tenants = load("separate-tenants", configuration="leaf-1 = payroll", name="tenants")
+        policies = [tenants, self.racks]
+        answer = self.fleet.filter(self.REQUESTS, facts={"project_id": "web"}, policies=policies)
+        kept = "policy tenants: switch leaf-1 is kept for other projects"
+        self.assertEqual(answer.refused, [{"reason": kept, "hosts": 3}])
+        answer = self.fleet.filter(self.REQUESTS, facts={"project_id": "payroll"}, policies=policies)
+        self.assertEqual(answer.refused, [{"reason": self.HOT, "hosts": 1}])
+
+    def test_rank(self):
+        ranking = self.fleet.rank(self.REQUESTS, weighers=[{"kind": "fewest_free"}], policies=[self.racks])
+        self.assertEqual(self.names(ranking.hosts), ["node-3", "node-1"])
+        self.assertEqual([list(weights) for weights in ranking.weights], [[96.0, 96.0], [0.04, 0.04 - 3]])
+        ranking = self.fleet.rank(self.REQUESTS, policy_multiplier=-1.0, policies=[self.racks])
+        self.assertEqual(self.names(ranking.hosts), ["node-1", "node-3"])
+
+    def test_explain(self):
+        explanation = self.fleet.explain(self.REQUESTS, policies=[self.racks])
+        self.assertEqual((explanation["asked"], explanation["fits"]), (4, 2))
+        reasons = {reason["why"]: reason for reason in explanation["reasons"]}
+        self.assertEqual(reasons["refused"], {"request": None, "why": "refused", "reason": self.HOT, "hosts": 1})
+        self.assertIn(self.HOT, explanation["message"])
+
+    def test_place(self):
+        batch = {"items": [{"owner": "vm-1", "workload": {"requests": self.REQUESTS}}]}
+        placed = self.fleet.place(batch, policies=[self.racks])
+        self.assertEqual(placed["items"][0]["host"], self.fleet.id("node-3"))
+        placed = self.fleet.place(batch | {"among": [self.fleet.id("node-2")]}, policies=[self.racks])
+        self.assertNotEqual(placed["outcome"], "placed")
+
+    def test_failures(self):
+        quiet = logging.getLogger("slotwise.policy")
+        quiet.setLevel(logging.CRITICAL)
+        self.addCleanup(quiet.setLevel, logging.NOTSET)
+        batch = {"items": [{"owner": "vm-1", "workload": {"requests": self.REQUESTS}}]}
+
+        def tenants(on_failure):
+            # It fails, because the fact project_id is not given.
+            return load("separate-tenants", configuration="leaf-1 = payroll", on_failure=on_failure)
+
+        closed = [self.racks, tenants("closed")]
+        for ask in (self.fleet.filter, self.fleet.rank, self.fleet.explain):
+            with self.assertRaisesRegex(slotwise.PolicyFailedError, "policy separate-tenants: .*project_id"):
+                ask(self.REQUESTS, policies=closed)
+        with self.assertRaises(slotwise.PolicyFailedError):
+            self.fleet.place(batch, policies=closed)
+        answer = self.fleet.filter(self.REQUESTS, policies=[self.racks, tenants("open")])
+        self.assertEqual(answer.fits, 2)
+        dropped = tenants({"drop_after": 1})
+        with self.assertRaises(slotwise.PolicyFailedError):
+            self.fleet.filter(self.REQUESTS, policies=[dropped])
+        self.assertEqual(self.fleet.filter(self.REQUESTS, policies=[dropped]).fits, 3)
+        self.assertTrue(dropped.counters["dropped"])
+
+    def test_a_log_handler_may_use_the_fleet(self):
+        test = self
+
+        class Handler(logging.Handler):
+            def emit(self, record):
+                test.fleet.put("seen-by-handler", [])
+
+        logger, handler = logging.getLogger("slotwise.policy"), Handler()
+        logger.addHandler(handler)
+        self.addCleanup(logger.removeHandler, handler)
+        logger.propagate = False
+        self.addCleanup(setattr, logger, "propagate", True)
+        policy = load("separate-tenants", configuration="leaf-1 = payroll", on_failure="open")
+        asked = threading.Thread(target=self.fleet.filter, args=(self.REQUESTS,), kwargs={"policies": [policy]}, daemon=True)
+        asked.start()
+        asked.join(60)
+        self.assertFalse(asked.is_alive(), "a policy is asked while the fleet is locked")
+        self.assertIn("seen-by-handler", self.fleet)

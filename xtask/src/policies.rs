@@ -9,6 +9,7 @@ use crate::{sh, toolchain, wasm};
 /// The examples in Rust: the package, and the name of its component.
 const RUST: &[(&str, &str)] = &[
     ("avoid-hot-racks", "avoid-hot-racks"),
+    ("narrow-links-last", "narrow-links-last"),
     ("separate-tenants", "separate-tenants"),
     ("policy-template", "template"),
 ];

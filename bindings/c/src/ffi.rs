@@ -191,6 +191,30 @@ pub(crate) unsafe fn exclusive<'a, T>(handle: *mut T, name: &str) -> Result<&'a 
     unsafe { handle.as_mut() }.ok_or_else(|| null(name))
 }
 
+/// Handles that are only read, as an array of the caller's; NULL with length 0 is none.
+///
+/// # Safety
+///
+/// `array` is NULL or points to `len` handles, and for each holds what [`shared`] says.
+pub(crate) unsafe fn all_shared<'a, T>(array: *const *mut T, len: usize, name: &str) -> Result<Vec<&'a T>> {
+    if array.is_null() {
+        return if len == 0 { Ok(Vec::new()) } else { Err(null(name)) };
+    }
+    if isize::try_from(len.saturating_mul(size_of::<*mut T>())).is_err() {
+        return Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!("a length of {len} handles is impossible"),
+        )
+        .with_help("was a negative number converted?")
+        .inside(name));
+    }
+    // SAFETY: not NULL, not longer than an object can be, and the caller vouches for the array.
+    let handles = unsafe { std::slice::from_raw_parts(array, len) };
+    // SAFETY: the caller vouches for each handle.
+    let handle = |(i, &handle): (usize, &*mut T)| unsafe { shared(handle, &format!("{name}[{i}]")) };
+    handles.iter().enumerate().map(handle).collect()
+}
+
 /// Frees a handle; NULL is nothing to free.
 ///
 /// # Safety

@@ -8,6 +8,7 @@ use slotwise::{Batch, Demand, FilterOptions, Fleet, HostDelta, NumaTopology, Pla
 use crate::error::slotwise_error;
 use crate::ffi;
 use crate::outcome::set_fit;
+use crate::policy::{self, slotwise_policy};
 use crate::pools::slotwise_pools;
 use crate::text::{slotwise_bytes, slotwise_string};
 use crate::workload::slotwise_workload;
@@ -323,14 +324,15 @@ pub unsafe extern "C" fn slotwise_fleet_fit(
 /// Says which hosts fit a workload.
 ///
 /// `options` may be left out: `{"hosts": [{"host", "numa_cells", "mappings"}], "limit", "facts"}`. `among` is a bitmap of the hosts
-/// that are asked; all if it is left out.
+/// that are asked; all if it is left out. `policies` are asked about the hosts that fit; none if it is left out.
 ///
 /// `hosts` gets the bitmap of those that fit. `undecided` may be NULL; it gets that of those for which the search budget ran
 /// out.
-/// `answer` may be NULL; it gets all of it as JSON, with lists of ids.
+/// `answer` may be NULL; it gets all of it as JSON, with lists of ids, and in `refused` the reasons of the policies.
 ///
 /// Fails with SLOTWISE_ERROR_INVALID_JSON, SLOTWISE_ERROR_UNKNOWN_HOST for an option that names one, SLOTWISE_ERROR_INVALID_REQUEST
-/// for a mapping that does not go with the workload, or SLOTWISE_ERROR_LIMIT_EXCEEDED.
+/// for a mapping that does not go with the workload, SLOTWISE_ERROR_LIMIT_EXCEEDED, or SLOTWISE_ERROR_POLICY_FAILED where a policy
+/// fails and is to fail closed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_fleet_filter(
     fleet: *const slotwise_fleet,
@@ -339,6 +341,8 @@ pub unsafe extern "C" fn slotwise_fleet_filter(
     options_len: usize,
     among: *const u8,
     among_len: usize,
+    policies: *const *mut slotwise_policy,
+    policies_len: usize,
     hosts: *mut slotwise_bytes,
     undecided: *mut slotwise_bytes,
     answer: *mut slotwise_string,
@@ -356,7 +360,8 @@ pub unsafe extern "C" fn slotwise_fleet_filter(
             if let Some(among) = ffi::optional_hosts(among, among_len, "among")? {
                 options.among = Some(among);
             }
-            let found = fleet.inner.filter(&workload.inner, &options, &[])?;
+            let policies = policy::all(policies, policies_len)?;
+            let found = fleet.inner.filter(&workload.inner, &options, &policies)?;
             hosts.set(found.hosts.to_bytes().into());
             if let Some(undecided) = undecided {
                 undecided.set(found.undecided.to_bytes().into());
@@ -371,8 +376,9 @@ pub unsafe extern "C" fn slotwise_fleet_filter(
 
 /// Ranks the hosts that fit a workload, the best first.
 ///
-/// `options` may be left out: `{"filter": {...}, "weighers": [{"kind": "fewest_free", "multiplier": 1.0}], "limit"}`, the filter being
-/// the options of slotwise_fleet_filter() with `among` as a list of ids; kinds are `fewest_free`, `best_fit` and `fragmentation`.
+/// `options` may be left out: `{"filter": {...}, "weighers": [{"kind": "fewest_free", "multiplier": 1.0}], "policy_multiplier", "limit"}`,
+/// the filter being the options of slotwise_fleet_filter() with `among` as a list of ids; kinds are `fewest_free`, `best_fit` and
+/// `fragmentation`. `policies` as there; those that score are weighers too, after the others.
 ///
 /// `ids` and `scores` get the ids and totals as far as there is room, `count` how many there are. `ranking` may be NULL; it gets
 /// all of it as JSON, with the weights of each weigher.
@@ -384,6 +390,8 @@ pub unsafe extern "C" fn slotwise_fleet_rank(
     workload: *const slotwise_workload,
     options: *const c_char,
     options_len: usize,
+    policies: *const *mut slotwise_policy,
+    policies_len: usize,
     ids: *mut u32,
     ids_len: usize,
     scores: *mut f64,
@@ -400,7 +408,8 @@ pub unsafe extern "C" fn slotwise_fleet_rank(
             let (count, ranking) = (ffi::out(count, "count")?, ffi::optional_out(ranking));
             let workload = ffi::shared(workload, "workload")?;
             let options: Option<RankOptions> = ffi::optional_document(options, options_len, "options")?;
-            let found = fleet.inner.rank(&workload.inner, &options.unwrap_or_default(), &[])?;
+            let policies = policy::all(policies, policies_len)?;
+            let found = fleet.inner.rank(&workload.inner, &options.unwrap_or_default(), &policies)?;
             ids.set(&found.hosts);
             scores.set(&found.scores);
             count.set(found.hosts.len());
@@ -412,7 +421,8 @@ pub unsafe extern "C" fn slotwise_fleet_rank(
     }
 }
 
-/// Explains a workload over the fleet: how many hosts fit, and what rules out the others; `options` as in slotwise_fleet_filter().
+/// Explains a workload over the fleet: how many hosts fit, and what rules out the others; `options` and `policies` as in
+/// slotwise_fleet_filter().
 ///
 /// `explanation` gets a JSON object whose `message` is all of it as one sentence.
 ///
@@ -423,6 +433,8 @@ pub unsafe extern "C" fn slotwise_fleet_explain(
     workload: *const slotwise_workload,
     options: *const c_char,
     options_len: usize,
+    policies: *const *mut slotwise_policy,
+    policies_len: usize,
     explanation: *mut slotwise_string,
     error: *mut *mut slotwise_error,
 ) -> u32 {
@@ -433,10 +445,11 @@ pub unsafe extern "C" fn slotwise_fleet_explain(
             let explanation = ffi::out(explanation, "explanation")?;
             let workload = ffi::shared(workload, "workload")?;
             let options: Option<FilterOptions> = ffi::optional_document(options, options_len, "options")?;
+            let policies = policy::all(policies, policies_len)?;
             explanation.set_document(&fleet.inner.explain(
                 &workload.inner,
                 &options.unwrap_or_default(),
-                &[],
+                &policies,
             )?);
             Ok(())
         })
@@ -446,15 +459,19 @@ pub unsafe extern "C" fn slotwise_fleet_explain(
 /// Finds a host for each item of a batch; each sees what the others take. Nothing is held.
 ///
 /// `batch` is `{"items": [{"owner", "workload"}], "rules": [{"items": [0, 1], "distinct": "host"}], "mode": "joint"}`, and where wanted
-/// `among`, `weighers` and `budget`. `placed` gets `{"outcome", "items", "impossible", "sequence"}`.
+/// `among`, `weighers`, `facts` and `budget`. `policies` as in slotwise_fleet_rank(). `placed` gets `{"outcome", "items", "impossible",
+/// "sequence"}`.
 ///
 /// Fails with SLOTWISE_ERROR_INVALID_JSON, SLOTWISE_ERROR_INVALID_ARGUMENT for items or rules that contradict each other,
-/// SLOTWISE_ERROR_UNKNOWN_HOST, or SLOTWISE_ERROR_LIMIT_EXCEEDED.
+/// SLOTWISE_ERROR_UNKNOWN_HOST, SLOTWISE_ERROR_LIMIT_EXCEEDED, or SLOTWISE_ERROR_POLICY_FAILED where a policy fails and is to fail
+/// closed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_fleet_place(
     fleet: *const slotwise_fleet,
     batch: *const c_char,
     batch_len: usize,
+    policies: *const *mut slotwise_policy,
+    policies_len: usize,
     placed: *mut slotwise_string,
     error: *mut *mut slotwise_error,
 ) -> u32 {
@@ -464,7 +481,8 @@ pub unsafe extern "C" fn slotwise_fleet_place(
             let fleet = ffi::shared(fleet, "fleet")?;
             let placed = ffi::out(placed, "placed")?;
             let batch: Batch = ffi::document(batch, batch_len, "batch")?;
-            placed.set_document(&fleet.inner.place(&batch, &[])?);
+            let policies = policy::all(policies, policies_len)?;
+            placed.set_document(&fleet.inner.place(&batch, &policies)?);
             Ok(())
         })
     }

@@ -187,6 +187,20 @@ pub unsafe extern "C" fn slotwise_policy_describe(
     }
 }
 
+/// The argument `policies` as the engine takes it.
+///
+/// # Safety
+///
+/// As [`ffi::all_shared`].
+pub(crate) unsafe fn all<'a>(
+    policies: *const *mut slotwise_policy,
+    len: usize,
+) -> slotwise::Result<Vec<&'a dyn policy::Policy>> {
+    // SAFETY: the caller vouches for the same.
+    let policies = unsafe { ffi::all_shared(policies, len, "policies") }?;
+    Ok(policies.into_iter().map(|policy| &policy.inner as _).collect())
+}
+
 /// Hands a policy's line to the caller's log function.
 fn log(line: &LogLine) {
     let level = match line.level {

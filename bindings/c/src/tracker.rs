@@ -2,11 +2,12 @@
 
 use std::ffi::c_char;
 
-use slotwise::{Assignment, BindingQuery, Change, Claim, Device, Fit, Tracker, log};
+use slotwise::{Assignment, BindingQuery, Change, Claim, Device, ExtraInfo, Fit, Tracker, log};
 
 use crate::error::slotwise_error;
 use crate::ffi;
 use crate::outcome::set_fit;
+use crate::policy::{self, slotwise_policy};
 use crate::settings::log_line;
 use crate::specs::slotwise_specs;
 use crate::text::{slotwise_bytes, slotwise_string};
@@ -243,6 +244,40 @@ pub unsafe extern "C" fn slotwise_tracker_fit(
             let (tracker, workload) = (ffi::shared(tracker, "tracker")?, ffi::shared(workload, "workload")?);
             let (outcome, fit) = (ffi::out(outcome, "outcome")?, ffi::optional_out(fit));
             set_fit(&tracker.inner.fit(&workload.inner)?, outcome, fit);
+            Ok(())
+        })
+    }
+}
+
+/// Asks policies in which order they would give the free devices away, and makes the workload with that order as its
+/// `prefer_devices`, to be fitted or claimed like any other.
+///
+/// What the first of `policies` that prefers finds equal is ordered by the next; if none prefers, the workload stays as it is. `facts`
+/// may be left out: a JSON object of what policies are told about the workload beyond itself.
+///
+/// Fails with SLOTWISE_ERROR_POLICY_FAILED where a policy fails and is to fail closed, or SLOTWISE_ERROR_INVALID_REQUEST for a workload of
+/// strategy `nova`, which knows no preference.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn slotwise_tracker_prefer(
+    tracker: *const slotwise_tracker,
+    workload: *const slotwise_workload,
+    facts: *const c_char,
+    facts_len: usize,
+    policies: *const *mut slotwise_policy,
+    policies_len: usize,
+    ordered: *mut *mut slotwise_workload,
+    error: *mut *mut slotwise_error,
+) -> u32 {
+    // SAFETY: the caller vouches for the pointers, as the API conventions say.
+    unsafe {
+        ffi::guard(error, || {
+            let tracker = ffi::shared(tracker, "tracker")?;
+            let ordered = ffi::out(ordered, "ordered")?;
+            let workload = ffi::shared(workload, "workload")?;
+            let facts: Option<ExtraInfo> = ffi::optional_document(facts, facts_len, "facts")?;
+            let policies = policy::all(policies, policies_len)?;
+            let inner = tracker.inner.prefer(&workload.inner, &facts.unwrap_or_default(), &policies)?;
+            ordered.set_handle(slotwise_workload { inner });
             Ok(())
         })
     }

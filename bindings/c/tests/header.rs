@@ -107,6 +107,9 @@ fn use_of(function: &Function, parameter: &Parameter) -> String {
         Kind::Utf8 => "UTF-8, read during the call".to_owned(),
         Kind::Array(ty) if ty == "uint8_t" => "bytes, read during the call".to_owned(),
         Kind::Array(_) => "array, read during the call".to_owned(),
+        Kind::Handles(_) => {
+            "array of handles, which are only read: many threads may use them at the same time".to_owned()
+        }
         Kind::Results(_) => "array of the caller's that is written to".to_owned(),
         Kind::Length(of) => {
             let bytes = function.parameters.iter().any(|other| {
@@ -187,7 +190,10 @@ fn every_function_is_documented() {
         }
         let can_fail = function.fails()
             && function.parameters.iter().any(|parameter| {
-                matches!(parameter.kind, Kind::Exclusive(_) | Kind::Utf8 | Kind::Array(_) | Kind::Struct(_))
+                matches!(
+                    parameter.kind,
+                    Kind::Exclusive(_) | Kind::Utf8 | Kind::Array(_) | Kind::Handles(_) | Kind::Struct(_)
+                )
             });
         if can_fail && !prose.contains("Fails ") {
             lacks(

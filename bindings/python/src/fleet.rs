@@ -11,6 +11,7 @@ use crate::call::{Shared, answer, call};
 use crate::convert::{self, Fields, JsonText, Recipe};
 use crate::fit::Fit;
 use crate::host_set::{HostSet, column, host_set, numbers, take_among};
+use crate::policy::Policies;
 use crate::pools::Pools;
 use crate::request::workload;
 
@@ -39,6 +40,21 @@ pub(crate) struct Fleet(Shared<engine::Fleet>);
 impl Fleet {
     fn own(fleet: engine::Fleet) -> Self {
         Fleet(Shared::new(fleet))
+    }
+
+    /// Asks the fleet, with policies where there are any.
+    ///
+    /// Those are asked about the fleet as it is now, without its lock: a policy may take all of its time, and its log lines
+    /// run code that may use this same fleet.
+    fn ask<R>(
+        &self,
+        policies: Option<Policies>,
+        question: impl FnOnce(&engine::Fleet, &[&dyn engine::policy::Policy]) -> engine::Result<R>,
+    ) -> engine::Result<R> {
+        match policies {
+            None => self.0.read(|fleet| question(fleet, &[])),
+            Some(policies) => question(&*self.0.state()?, &policies.as_dyn()),
+        }
     }
 }
 
@@ -225,17 +241,23 @@ impl Fleet {
     ///   "mappings": [{…}]}``, the mappings being Placement's allocation candidates.
     /// - ``limit``: stop after so many hosts that fit, in the order of ids.
     /// - ``facts``: what policies are told about the workload beyond itself.
-    #[pyo3(signature = (requests, options=None, /, **fields))]
+    ///
+    /// ``policies`` is a list of ``Policy``, which are asked about the hosts that fit; ``refused`` of the answer has the
+    /// reasons of those that they refuse. One that fails and is to fail closed raises ``PolicyFailedError``. Changes of the
+    /// fleet do not wait for policies, and do not show in the answer.
+    #[pyo3(signature = (requests, options=None, /, *, policies=None, **fields))]
     fn filter(
         &self,
         requests: &Bound<'_, PyAny>,
         options: Option<&Bound<'_, PyAny>>,
+        policies: Option<Policies>,
         fields: Option<Fields<'_, '_>>,
     ) -> PyResult<FleetAnswer> {
         let py = requests.py();
         let workload = workload(requests, None)?;
         let options = filter_options(py, options, fields)?;
-        call(py, || self.0.read(|fleet| fleet.filter(&workload, &options, &[]))).map(FleetAnswer)
+        call(py, || self.ask(policies, |fleet, policies| fleet.filter(&workload, &options, policies)))
+            .map(FleetAnswer)
     }
 
     /// Ranks the hosts that fit a workload, the best first: a ``Ranking``.
@@ -244,42 +266,54 @@ impl Fleet {
     ///
     /// - ``filter``: what ``filter`` takes, as a dict.
     /// - ``weighers``: ``{"kind": "fewest_free" | "best_fit" | "fragmentation", "multiplier": 1.0}``, any number of them.
+    /// - ``policy_multiplier``: the factor of the scores of each policy, 1 unless given.
     /// - ``limit``: how many of the best are wanted.
-    #[pyo3(signature = (requests, options=None, /, **fields))]
+    ///
+    /// ``policies`` as in ``filter``; those that score are weighers too, after the others in ``weights``.
+    #[pyo3(signature = (requests, options=None, /, *, policies=None, **fields))]
     fn rank(
         &self,
         requests: &Bound<'_, PyAny>,
         options: Option<&Bound<'_, PyAny>>,
+        policies: Option<Policies>,
         fields: Option<Fields<'_, '_>>,
     ) -> PyResult<Ranking> {
         let py = requests.py();
         let workload = workload(requests, None)?;
         let options: engine::RankOptions = convert::document_or_fields(py, options, fields, "options")?;
-        call(py, || self.0.read(|fleet| fleet.rank(&workload, &options, &[]))).map(Ranking)
+        call(py, || self.ask(policies, |fleet, policies| fleet.rank(&workload, &options, policies)))
+            .map(Ranking)
     }
 
     /// Explains a workload over the fleet: how many hosts fit, and what rules out the others; a dict whose ``message`` is
-    /// all of it as one sentence. Options as ``filter``.
-    #[pyo3(signature = (requests, options=None, /, **fields))]
+    /// all of it as one sentence. Options and ``policies`` as ``filter``.
+    #[pyo3(signature = (requests, options=None, /, *, policies=None, **fields))]
     fn explain<'py>(
         &self,
         requests: &Bound<'py, PyAny>,
         options: Option<&Bound<'py, PyAny>>,
+        policies: Option<Policies>,
         fields: Option<Fields<'_, 'py>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = requests.py();
         let workload = workload(requests, None)?;
         let options = filter_options(py, options, fields)?;
-        answer(py, || self.0.read(|fleet| fleet.explain(&workload, &options, &[])))
+        answer(py, || self.ask(policies, |fleet, policies| fleet.explain(&workload, &options, policies)))
     }
 
     /// Finds a host for each item of a batch; each sees what the others take. Nothing is held: see ``reserve_placed``.
     ///
     /// ``batch`` is ``{"items": [{"owner", "workload"}, …], "rules": [{"items": [0, 1], "distinct": "host"}], "mode":
     /// "joint" | "best_effort", "weighers": […], …}``. Returns ``{"outcome", "items", "impossible", "sequence"}``.
-    fn place<'py>(&self, batch: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    /// ``policies`` as ``rank``.
+    #[pyo3(signature = (batch, *, policies=None))]
+    fn place<'py>(
+        &self,
+        batch: &Bound<'py, PyAny>,
+        policies: Option<Policies>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let parsed: engine::Batch = convert::document(batch, "batch")?;
-        answer(batch.py(), || self.0.read(|fleet| fleet.place(&parsed, &[])))
+        answer(batch.py(), || self.ask(policies, |fleet, policies| fleet.place(&parsed, policies)))
     }
 
     /// Reserves on a host what a workload needs, if it fits, until ``expires``, a time in any unit.

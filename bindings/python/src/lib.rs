@@ -46,7 +46,7 @@ mod _native {
         nova_transition,
     };
     #[pymodule_export]
-    use crate::policy::Policy;
+    use crate::policy::{Policy, nova_prefer};
     #[pymodule_export]
     use crate::pools::Pools;
     #[pymodule_export]

@@ -7,13 +7,14 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 use serde_json::{Value, json};
-use slotwise::ExtraInfo;
 use slotwise::policy::{self, DeviceTable, HostTable, Query};
+use slotwise::{Device, ExtraInfo};
 use slotwise_sandbox::{LogLine, PolicyOptions, scope_names};
 
-use crate::call::{answer, call};
+use crate::call::{Shared, answer, call};
 use crate::convert;
-use crate::request::workload;
+use crate::pools::Pools;
+use crate::request::{Workload, workload};
 
 /// An operator's placement policy: a WebAssembly component, run under limits and without trust.
 ///
@@ -22,6 +23,30 @@ use crate::request::workload;
 /// go to the logger ``slotwise.policy``.
 #[pyclass(frozen, module = "slotwise")]
 pub(crate) struct Policy(pub(crate) slotwise_sandbox::Policy);
+
+/// The argument ``policies``: a list of `Policy`, in the order in which they are asked.
+pub(crate) struct Policies(Vec<slotwise_sandbox::Policy>);
+
+impl Policies {
+    /// The policies as the engine takes them.
+    pub(crate) fn as_dyn(&self) -> Vec<&dyn policy::Policy> {
+        self.0.iter().map(|policy| policy as _).collect()
+    }
+}
+
+impl<'py> FromPyObject<'_, 'py> for Policies {
+    type Error = PyErr;
+
+    fn extract(list: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let policy = |(i, item): (usize, PyResult<Bound<'py, PyAny>>)| match item?.cast::<Policy>() {
+            Ok(policy) => Ok(policy.get().0.clone()),
+            Err(other) => {
+                Err(PyTypeError::new_err(format!("policies[{i}] must be a slotwise.Policy: {other}")))
+            }
+        };
+        list.try_iter()?.enumerate().map(policy).collect::<PyResult<_>>().map(Policies)
+    }
+}
 
 #[pymethods]
 impl Policy {
@@ -150,6 +175,41 @@ impl Policy {
     fn __repr__(&self) -> String {
         format!("<slotwise.Policy {:?}: {}>", self.0.name(), self.scope().join(", "))
     }
+}
+
+/// A compute node's pools with the devices in them, and the workload with the order in which policies give them away.
+///
+/// ``devices`` has the devices of each pool. Both come back as they are where no policy prefers.
+#[pyfunction]
+pub(crate) fn nova_prefer(
+    pools: &Pools,
+    devices: &Bound<'_, PyAny>,
+    workload: &Workload,
+    policies: Policies,
+) -> PyResult<(Pools, Workload)> {
+    let py = devices.py();
+    let devices: Vec<Vec<Device>> = convert::document(devices, "devices")?;
+    call(py, || {
+        let all = devices.concat();
+        let query = Query { workload: &workload.0, facts: &ExtraInfo::new() };
+        let order = policy::order(&policies.as_dyn(), &query, || DeviceTable::of("", &all))?;
+        let Some(order) = order else {
+            return Ok((pools.0.state()?.as_ref().clone(), (*workload.0).clone()));
+        };
+        let state = pools.0.state()?;
+        let mut list = state.as_slice().to_vec();
+        for (pool, devices) in list.iter_mut().zip(&devices) {
+            pool.devices = devices.iter().map(|device| device.address).collect();
+        }
+        let alike = |tier: &Vec<usize>| tier.iter().map(|&device| all[device].address).collect();
+        let prefer_devices = order.iter().map(alike).collect();
+        let topology = state.topology().cloned();
+        Ok((
+            slotwise::Pools::in_order(list, topology),
+            slotwise::Workload { prefer_devices, ..(*workload.0).clone() },
+        ))
+    })
+    .map(|(pools, workload)| (Pools(Shared::new(pools)), Workload(Arc::new(workload))))
 }
 
 /// What a policy is asked for.

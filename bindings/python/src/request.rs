@@ -171,6 +171,8 @@ impl Request {
 /// - ``constraints``: across requests: ``{"requests": [0, 1], "same": "numa_node"}``, or ``distinct``.
 /// - ``prefer``: ``stable`` (the default: Nova's order), ``pack`` (keep whole cards free) or ``spread``.
 /// - ``spread_over``: the attribute that ``spread`` spreads over; the card's ``address`` unless given.
+/// - ``prefer_devices``: lists of addresses, best first: devices that should be given away before others
+///   (``Tracker.prefer`` asks policies).
 /// - ``provider_mapping``: Placement's choice, request group → list of resource providers.
 /// - ``strategy``: ``exact`` (the default: *no fit* means that no assignment exists) or ``nova`` (as OpenStack Nova 34
 ///   answers, wrong answers included).

@@ -1,5 +1,7 @@
 //! `slotwise.Tracker`.
 
+use std::sync::Arc;
+
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
@@ -10,8 +12,9 @@ use slotwise::log;
 use crate::call::{Shared, answer, call};
 use crate::convert::{self, Fields, Recipe};
 use crate::fit::{Fit, assignment};
+use crate::policy::Policies;
 use crate::pools::Pools;
-use crate::request::workload;
+use crate::request::{Workload, workload};
 use crate::specs::{DeviceSpecs, specs_or_rules};
 
 /// One host's truth: its devices, claims and pools, and what is not yet written to the caller's database.
@@ -155,6 +158,27 @@ impl Tracker {
     fn fit(&self, requests: &Bound<'_, PyAny>, fields: Option<Fields<'_, '_>>) -> PyResult<Fit> {
         let workload = workload(requests, fields)?;
         call(requests.py(), || self.0.read(|tracker| tracker.fit(&workload))).map(Fit)
+    }
+
+    /// Asks policies in which order they would give the free devices away, and returns the workload with that order as its
+    /// ``prefer_devices``, for ``fit`` and every kind of claim.
+    ///
+    /// Takes a ``Workload``, or its fields. ``policies`` is a list of ``Policy``: what the first that prefers finds equal is
+    /// ordered by the next; if none prefers, the workload stays as it is. ``facts`` is what they are told about it beyond
+    /// itself. Changes of the tracker do not wait for them. Raises ``PolicyFailedError`` for a policy that fails and is to
+    /// fail closed.
+    #[pyo3(signature = (requests, *, policies, facts=None, **fields))]
+    fn prefer(
+        &self,
+        requests: &Bound<'_, PyAny>,
+        policies: Policies,
+        facts: Option<&Bound<'_, PyAny>>,
+        fields: Option<Fields<'_, '_>>,
+    ) -> PyResult<Workload> {
+        let workload = workload(requests, fields)?;
+        let facts = facts.map(|facts| convert::document(facts, "facts")).transpose()?.unwrap_or_default();
+        call(requests.py(), || self.0.state()?.prefer(&workload, &facts, &policies.as_dyn()))
+            .map(|workload| Workload(Arc::new(workload)))
     }
 
     /// Claims devices for ``owner``: all that the workload asks for, or none.

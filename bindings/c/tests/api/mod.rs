@@ -46,6 +46,8 @@ pub(crate) enum Kind {
     Utf8,
     /// An array that is read, of this type, with a length.
     Array(String),
+    /// An array of handles that are only read, with a length.
+    Handles(String),
     /// An array that is written, of this type, with a length.
     Results(String),
     /// The number of elements of the array of this name.
@@ -140,6 +142,9 @@ fn kind(ty: &str, name: &str, counted: bool, frees: bool, opaque: &BTreeSet<&str
     match pointers {
         2 if target == "slotwise_error" => Kind::Error,
         2 if opaque.contains(target.as_str()) && !constant && !counted => Kind::NewHandle(target),
+        2 if counted && ty.ends_with("*const *") => {
+            Kind::Handles(target.trim_end_matches(" *const").to_owned())
+        }
         0 if name.ends_with("_len") => Kind::Length(name.trim_end_matches("_len").to_owned()),
         0 if ty.ends_with("_function") => Kind::Callback,
         0 => Kind::Value,

@@ -176,6 +176,12 @@ fn wrongs<'a>(function: &Function, parameter: &'a Parameter, fixtures: &str) -> 
             of("as long as can be", &[&format!("{}_", parameter.name), "SIZE_MAX"], Some(BAD)),
             of("empty", &[&format!("{}_", parameter.name), "0"], None),
         ],
+        Kind::Handles(_) => vec![
+            of("NULL with a length", &["NULL", "1"], Some(BAD)),
+            of("as long as can be", &[&format!("{}_", parameter.name), "SIZE_MAX"], Some(BAD)),
+            of("a handle that is NULL", &[&format!("{}_", parameter.name), "1"], None),
+            of("empty", &[&format!("{}_", parameter.name), "0"], None),
+        ],
         Kind::Results(_) => vec![
             of("NULL with a length", &["NULL", "1"], Some(BAD)),
             of("empty", &[&format!("{}_", parameter.name), "0"], None),
@@ -226,6 +232,10 @@ fn one(text: &mut String, function: &Function, fixtures: &str, wrong: Option<&Wr
                 let ty = ty.trim_end_matches("const");
                 let _ = writeln!(before, "{ty} {name}_[4];\nmemset({name}_, 0, sizeof {name}_);");
                 format!("{name}_, 4")
+            }
+            Kind::Handles(ty) => {
+                let _ = writeln!(before, "{ty} *const {name}_[1] = {{NULL}};\n(void){name}_;");
+                "NULL, 0".to_owned()
             }
             Kind::Struct(ty) => {
                 let _ = writeln!(before, "{ty} {name}_;\nmemset(&{name}_, 0, sizeof {name}_);");
