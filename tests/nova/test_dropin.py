@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import pathlib
 import pickle
 import unittest
 from collections import Counter
@@ -195,6 +196,49 @@ class WrongAnswers(dropin.Case):
         host.sync([device(PF_A), device(PF_B)])
         host.free(dropin.OWNERS[0])
         self.assertEqual(sorted(sum(host.pools(), [])), [PF_A, PF_B])
+
+
+class Preferred(dropin.Case):
+    """The operator's policies say which devices a claim takes first."""
+
+    POLICY = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", "target")) / "wasm/policies/narrow-links-last.wasm"
+
+    def configure(self, **options: Any) -> None:
+        entry = json.dumps({"path": str(self.POLICY.resolve()), **options})
+        plain.CONF.set_override("policies", [entry], group="slotwise")
+        self.addCleanup(plain.CONF.clear_override, "policies", "slotwise")
+
+    @staticmethod
+    def host() -> Any:
+        lanes = {"max_link_width": "16"}
+        first = [{**one, **lanes, "current_link_width": width} for one, width in zip(card(PF_A, 3), ("16", "8", "16", "4"))]
+        return tracker(first + [device(PF_B, current_link_width="2", **lanes)])
+
+    def test_the_preferred_devices_are_claimed(self) -> None:
+        two = request(alternatives=VF, count=2)
+        self.assertEqual(claim(self.host(), 0, two), ["0000:81:10.2", "0000:81:10.1"])
+        self.configure()
+        host = self.host()
+        before = host.pools()
+        self.assertEqual(claim(host, 0, two), ["0000:81:10.1", "0000:81:10.0"])
+        self.assertEqual(claim(host, 1, request(alternatives=VF)), ["0000:81:10.2"])
+        host.free(dropin.OWNERS[0])
+        host.free(dropin.OWNERS[1])
+        self.assertEqual(sorted(map(sorted, host.pools())), sorted(map(sorted, before)))
+
+    def test_strategy_nova_knows_no_preference(self) -> None:
+        self.configure()
+        self.strategy("nova")
+        self.assertEqual(claim(self.host(), 0, request(alternatives=VF, count=2)), ["0000:81:10.2", "0000:81:10.1"])
+
+    def test_a_failure_fails_the_claim_unless_it_may(self) -> None:
+        self.configure(limits={"fuel": 20_000})
+        host = self.host()
+        before = host.pools()
+        self.assertIsNone(claim(host, 0, request(alternatives=VF)))
+        self.assertEqual(host.pools(), before)
+        self.configure(limits={"fuel": 20_000}, on_failure="open")
+        self.assertEqual(claim(self.host(), 0, request(alternatives=VF)), ["0000:81:10.2"])
 
 
 class AsNova(dropin.Case):

@@ -15,7 +15,7 @@ from unittest import mock
 import generate
 import plain
 from nova import objects
-from nova.scheduler import host_manager
+from nova.scheduler import host_manager, weights
 from nova.scheduler.filters import pci_passthrough_filter as nova_filter
 from nova.scheduler.weights import pci as nova_weigher
 
@@ -194,6 +194,48 @@ class Policies(Case):
         self.configure("/no/such/policy.wasm")
         with self.assertRaises(slotwise.InvalidPolicyError):
             self.passing(self.hosts(), request_spec([request()]))
+
+
+class PolicyWeigher(Policies):
+    """The operator's policies as a weigher."""
+
+    def racks(self, **more: Any) -> str:
+        path = str(self.FOLDER.resolve() / "avoid-hot-racks.wasm")
+        return json.dumps({"path": path, "configuration": "prefer_below=20", **more})
+
+    def weighed(self, spec: Any) -> dict[str, float]:
+        hosts = [host_state(name, [pool()]) for name in ("a", "b", "c")]
+        hosts.append(host_state("d", None))
+        for host, celsius in zip(hosts, ("30", "20", "25", "30")):
+            host.aggregates = [objects.Aggregate(metadata={"inlet_celsius": celsius})]
+        handler = weights.HostWeightHandler()
+        weighed = handler.get_weighed_objects([slotwise.nova.PolicyWeigher()], hosts, spec)
+        return {one.obj.host: round(one.weight, 2) for one in weighed}
+
+    def test_hosts_are_weighed_by_scores(self) -> None:
+        spec = request_spec([request()])
+        self.assertEqual(self.weighed(spec), {"a": 0, "b": 0, "c": 0, "d": 0})
+        # A policy that filters only weighs nothing.
+        self.configure(self.racks(), self.entry())
+        # A degree is a point less, and a free device a hundredth more.
+        self.assertEqual(self.weighed(spec), {"b": 1.0, "c": 0.5, "a": 0.0, "d": 0.0})
+        plain.CONF.set_override("policy_weight_multiplier", -2.0, group="slotwise")
+        self.addCleanup(plain.CONF.clear_override, "policy_weight_multiplier", "slotwise")
+        self.assertEqual(self.weighed(spec), {"d": -0.0, "a": -0.0, "c": -1.0, "b": -2.0})
+        self.assertEqual(list(self.weighed(objects.RequestSpec(pci_requests=None)).values()), [0, 0, 0, 0])
+
+    def test_each_policy_has_its_own_scale(self) -> None:
+        self.configure(self.racks(), self.racks(configuration="prefer_below=29"))
+        self.assertEqual(self.weighed(request_spec([request()])), {"b": 1.0, "c": 0.75, "a": 0.0, "d": 0.0})
+
+    def test_a_failure_fails_the_request_unless_it_may(self) -> None:
+        spec = request_spec([request()])
+        self.configure(self.racks(limits={"fuel": 100_000}))
+        with self.assertLogs("slotwise", "ERROR"), self.assertRaises(slotwise.PolicyFailedError):
+            self.weighed(spec)
+        self.configure(self.racks(limits={"fuel": 100_000}, on_failure="open"))
+        with self.assertLogs("slotwise", "ERROR"):
+            self.assertEqual(set(self.weighed(spec).values()), {0})
 
 
 class Weigher(Case):

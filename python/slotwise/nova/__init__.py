@@ -24,11 +24,12 @@ from importlib.abc import MetaPathFinder
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from slotwise.nova.plugins import PciPassthroughFilter, PCIWeigher, all_weighers
+    from slotwise.nova.plugins import PciPassthroughFilter, PCIWeigher, PolicyWeigher, all_weighers
 
 __all__ = [
     "PCIWeigher",
     "PciPassthroughFilter",
+    "PolicyWeigher",
     "UnsupportedNovaError",
     "activate",
     "all_weighers",

@@ -23,10 +23,16 @@ CONF.register_opts(
         cfg.MultiStrOpt(
             "policies",
             default=[],
-            help="Policies that the filter asks about each host that could serve an instance's PCI requests, one in each "
-            "line: the path of a WebAssembly component, or a JSON object with 'path', 'configuration' or "
-            "'configuration_file', 'name', 'limits', 'on_failure', 'keep_instances' and 'cache'. A host passes if none "
-            "refuses it.",
+            help="Policies, one in each line: the path of a WebAssembly component, or a JSON object with 'path', "
+            "'configuration' or 'configuration_file', 'name', 'limits', 'on_failure', 'keep_instances' and 'cache'. They "
+            "are asked what they answer: by the filter whether a host that could serve an instance's PCI requests may, by "
+            "the weigher how well it suits, and by a claim on a compute node with the drop-in which devices go first.",
+        ),
+        cfg.FloatOpt(
+            "policy_weight_multiplier",
+            default=1.0,
+            help="The factor of what policies say of hosts, beside the multipliers of Nova's weighers; aggregates may have "
+            "their own under the same name.",
         ),
     ],
     group="slotwise",
@@ -41,5 +47,5 @@ def strategy() -> str:
 
 
 def policies() -> tuple[str, ...]:
-    """The policies that the filter asks, as they are written in the configuration."""
+    """The policies, as they are written in the configuration."""
     return tuple(CONF.slotwise.policies)

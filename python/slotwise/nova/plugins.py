@@ -23,7 +23,7 @@ from slotwise.nova import policies, questions
 from slotwise.nova.options import strategy
 from slotwise.nova.questions import UNREAD
 
-__all__ = ["PCIWeigher", "PciPassthroughFilter", "all_weighers"]
+__all__ = ["PCIWeigher", "PciPassthroughFilter", "PolicyWeigher", "all_weighers"]
 
 LOG = logging.getLogger(__name__)
 CONF = nova.conf.CONF
@@ -167,16 +167,21 @@ class PciPassthroughFilter(filters.BaseHostFilter):
         if not host.pci_stats:
             LOG.debug("%s has no PCI devices to hand out", host)
             return None
-        try:
-            return self._cache.pools(host)
-        except (SlotwiseError, AttributeError, TypeError, ValueError) as error:
-            LOG.error(
-                "Host %s, node %s is passed over, because its PCI pools cannot be read: %s",
-                host.host,
-                host.nodename,
-                error,
-            )
-            return None
+        return _readable(self._cache, host)
+
+
+def _readable(cache: PoolCache, host: Any) -> Pools | None:
+    """The host's pools, or None and a line in the log."""
+    try:
+        return cache.pools(host)
+    except (SlotwiseError, AttributeError, TypeError, ValueError) as error:
+        LOG.error(
+            "Host %s, node %s is passed over, because its PCI pools cannot be read: %s",
+            host.host,
+            host.nodename,
+            error,
+        )
+        return None
 
 
 def _may_pass(host: Any, fit: Fit) -> bool:
@@ -214,7 +219,40 @@ class PCIWeigher(weights.BaseHostWeigher):
         return weight
 
 
+class PolicyWeigher(weights.BaseHostWeigher):
+    """Prefers the hosts that the operator's policies give high scores, for instances that ask for PCI devices.
+
+    All hosts are asked about at once. A policy that fails and is to fail closed fails the request.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._cache = PoolCache()
+
+    def weight_multiplier(self, host_state: Any) -> float:
+        """The factor of the configuration, or of the host's aggregates."""
+        multiplier: float = utils.get_weight_multiplier(
+            host_state, "policy_weight_multiplier", CONF.slotwise.policy_weight_multiplier
+        )
+        return multiplier
+
+    def weigh_objects(self, weighed_obj_list: Iterable[Any], weight_properties: Any) -> list[float]:
+        """The weight of each host; all 0 where no policy scores."""
+        hosts = [weighed.obj for weighed in weighed_obj_list]
+        pci_requests = weight_properties.pci_requests
+        if not pci_requests or not pci_requests.requests or not policies.answering("score"):
+            return [0.0] * len(hosts)
+        nothing = Pools([])
+        pools = [(_readable(self._cache, host) if host.pci_stats else None) or nothing for host in hosts]
+        requests = [questions.request(asked) for asked in pci_requests.requests]
+        return policies.scores(list(zip(hosts, pools)), requests, weight_properties)
+
+    def _weigh_object(self, host_state: Any, request_spec: Any) -> float:
+        return self.weigh_objects([weights.WeighedHost(host_state, 0.0)], request_spec)[0]
+
+
 def all_weighers() -> list[type]:
-    """All weighers of Nova, with ours in the place of Nova's own; for ``weight_classes``."""
+    """All weighers of Nova with ours in the place of Nova's own, and that of policies; for ``weight_classes``."""
     replaced = nova_weigher.PCIWeigher
-    return [PCIWeigher if weigher is replaced else weigher for weigher in weights.all_weighers()]
+    weighers = [PCIWeigher if weigher is replaced else weigher for weigher in weights.all_weighers()]
+    return [*weighers, PolicyWeigher]

@@ -22,7 +22,7 @@ from nova.pci import whitelist
 import slotwise
 from slotwise import Pools, SlotwiseError, Workload
 from slotwise._native import nova_fit, nova_kept, nova_pool_keys, nova_pools, nova_supports
-from slotwise.nova import questions
+from slotwise.nova import policies, questions
 from slotwise.nova.dropin import pci_device_pool
 from slotwise.nova.options import strategy
 
@@ -172,14 +172,27 @@ def _decide(
     """What is taken for each request as ``(pool, count)``, and what each pool has left; raises when it does not fit."""
     for how in dict.fromkeys((strategy(), "nova")):
         pools, asked = _question(self, requests, mapping, cells, how)
+        if claim and how == "exact":
+            pools, asked = policies.in_order(pools, self.pools, asked)
         fit, taken = nova_fit(pools, asked, claim)
         if taken is not None:
+            if claim and how == "exact":
+                _put_last(self.pools, fit)
             return taken
         LOG.debug("%s", fit)
         # A question that is too hard is answered in Nova's way.
         if fit.outcome != "undecided":
             break
     raise exception.PciDeviceRequestFailed(requests=requests)
+
+
+def _put_last(pools: Sequence[Pool], fit: slotwise.Fit) -> None:
+    """Puts the devices that a fit names where they are taken from, the first at the very end."""
+    places = {address: -place for place, address in enumerate(fit.devices)}
+    if places:
+        for pool in pools:
+            # The sort is stable: the others stay as they are.
+            pool["devices"].sort(key=lambda device: places.get(device.address, -len(places)))
 
 
 def apply_requests(self: Any, requests: Sequence[Any], provider_mapping: Any, numa_cells: Any = None) -> None:
@@ -201,6 +214,9 @@ def consume_requests(self: Any, pci_requests: Sequence[Any], numa_cells: Any = N
         return []
     try:
         picks, _ = _decide(self, pci_requests, None, numa_cells, True)
+    except SlotwiseError as error:
+        LOG.error("PCI devices are not claimed for an instance: %s", error)
+        raise exception.PciDeviceRequestFailed(requests=pci_requests) from error
     except exception.PciDeviceRequestFailed:
         LOG.error(
             "PCI devices could not be claimed for an instance. This should not happen, since the scheduler has "
