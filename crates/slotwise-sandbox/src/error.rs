@@ -129,8 +129,32 @@ impl Error {
         if reason.contains("fuel allocated for hostcalls has been exhausted") {
             return Error::ResultTooLarge { limit: limits.result };
         }
-        Error::Trap(reason)
+        Error::Trap(plain(clip(&reason, MAX_REASON)))
     }
+}
+
+/// The longest reason that is told of what is wrong with a component, in bytes: names in it can be long.
+pub(crate) const MAX_REASON: usize = 1024;
+
+/// As much of a text as has at most so many bytes.
+pub(crate) fn clip(text: &str, bytes: usize) -> &str {
+    let end = (0..=bytes.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
+    &text[..end.unwrap_or(0)]
+}
+
+/// A guest's text as it may stand in a log or on a terminal: what would steer it, begin a line, or turn the direction of the
+/// text around is written out.
+pub(crate) fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if c.is_control() || turns {
+            plain.extend(c.escape_default());
+        } else {
+            plain.push(c);
+        }
+    }
+    plain
 }
 
 impl fmt::Display for Error {

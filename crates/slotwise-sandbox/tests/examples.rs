@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use avoid_hot_racks::AvoidHotRacks;
-use common::policy::{info, native};
+use narrow_links_last::NarrowLinksLast;
 use separate_tenants::SeparateTenants;
 use slotwise::policy::{self, DeviceTable, HostTable, Query, SetId};
 use slotwise::{Device, ExtraInfo, Workload};
 use slotwise_policy::Policy as _;
 use slotwise_sandbox::{Error, Limits, Policy, PolicyOptions, inspect};
+use slotwise_testkit::policy::{info, native};
 
 fn path(name: &str) -> PathBuf {
     common::target_dir().join("wasm/policies").join(name).with_extension("wasm")
@@ -99,8 +100,34 @@ fn hot_racks_are_avoided_as_natively() {
 }
 
 #[test]
+fn narrow_links_come_last_as_natively() {
+    let sandboxed = load("narrow-links-last", "").expect("a policy");
+    let links = [("8", "16"), ("16", "16"), ("x", "16"), ("1", "4"), ("32", "16")];
+    let attributes = links.map(|(now, most)| [("current_link_width", now), ("max_link_width", most)]);
+    let devices: Vec<Device> = attributes
+        .iter()
+        .enumerate()
+        .map(|(i, attributes)| {
+            let mut device =
+                Device::new(format!("0000:3b:00.{i}").parse().expect("an address"), "15b3", "101d");
+            device.extra_info = info(attributes);
+            device
+        })
+        .collect();
+    let (workload, facts) = (Workload::default(), ExtraInfo::new());
+    let query = Query { workload: &workload, facts: &facts };
+    let table = DeviceTable::of("node-1", &devices).expect("devices");
+    let natively = slotwise_policy::Devices::of("node-1", attributes.map(|attributes| ("", attributes)));
+    let expected =
+        NarrowLinksLast.prefer(&slotwise_policy::Query::default(), &natively).expect("preferences");
+    assert_eq!(policy::prefer(&sandboxed, &query, &table).expect("preferences"), expected);
+    let order = policy::order(&[&sandboxed], &query, || Ok(table)).expect("an order");
+    assert_eq!(order, Some(vec![vec![1, 2, 4], vec![0], vec![3]]));
+}
+
+#[test]
 fn examples_import_nothing_but_the_log() {
-    for name in ["template", "avoid-hot-racks", "separate-tenants"] {
+    for name in ["template", "avoid-hot-racks", "narrow-links-last", "separate-tenants"] {
         let found = inspect(&std::fs::read(path(name)).expect("a component")).expect("a component");
         assert_eq!(found.unexpected_imports().count(), 0, "{name}: {:?}", found.imports);
         assert!(found.is_policy(), "{name}: {:?}", found.exports);

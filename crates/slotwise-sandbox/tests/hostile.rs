@@ -91,6 +91,20 @@ const FIXTURES: &[(&str, Ask, FailureKind, &str)] = &[
     ("trap", Ask::Filter, FailureKind::Trap, "unreachable"),
     ("trap_when_three", Ask::Filter, FailureKind::Trap, "unreachable"),
     ("foreign_answer", Ask::Filter, FailureKind::Trap, "out of bounds"),
+    ("grows_by_nothing", Ask::Filter, FailureKind::OutOfTime, "ran longer than 100ms"),
+    ("grows_page_by_page", Ask::Filter, FailureKind::OutOfMemory, "more than 67108864 bytes of memory"),
+    ("empty_reasons", Ask::Filter, FailureKind::ResultTooLarge, "more than 16777216 bytes"),
+    ("more_reasons_than_hosts", Ask::Filter, FailureKind::WrongAnswer, "4 reasons for 3 hosts"),
+    ("absurd_reason", Ask::Filter, FailureKind::Trap, "out of bounds"),
+    ("odd_result", Ask::Filter, FailureKind::Trap, "discriminant"),
+    ("trap_in_start", Ask::Load, FailureKind::Trap, "unreachable"),
+    ("trap_after_return", Ask::Filter, FailureKind::Trap, "unreachable"),
+    ("log_for_ever", Ask::Filter, FailureKind::OutOfTime, "ran longer than 100ms"),
+    ("log_of_32_mib", Ask::Filter, FailureKind::ResultTooLarge, "more than 16777216 bytes"),
+    ("log_outside", Ask::Filter, FailureKind::Trap, "out of bounds"),
+    ("log_of_no_level", Ask::Filter, FailureKind::Trap, "discriminant"),
+    ("log_before_configured", Ask::Load, FailureKind::Trap, "uninitialized element"),
+    ("leaks_handles", Ask::Filter, FailureKind::Trap, "handle"),
     ("says_no", Ask::Filter, FailureKind::Refused, "the policy says: refused"),
     ("refuses_configuration", Ask::Load, FailureKind::Refused, "the policy says: refused"),
 ];
@@ -128,6 +142,9 @@ fn every_fixture_has_an_expectation() {
         "large_at_start",
         "large_table_at_start",
         "log_flood",
+        "negative_zero",
+        "refuses_at_length",
+        "works_twice",
     ];
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hostile");
     for entry in std::fs::read_dir(folder).expect("the fixtures").map(|entry| entry.expect("a file").path()) {
@@ -155,6 +172,54 @@ fn fuel_is_counted_when_it_is_asked_for() {
     let error = ask(&policy, Ask::Filter).expect_err("it loops");
     assert!(matches!(error, Error::OutOfFuel(100_000)), "{error}");
     assert!(ask(&policy, Ask::Score).is_ok());
+}
+
+#[test]
+fn making_the_instance_counts_against_the_limits_of_the_call() {
+    // Each half takes about 300,000 units.
+    let policy = load("works_twice", options(Limits { fuel: Some(450_000), ..patient() })).expect("a policy");
+    let error = ask(&policy, Ask::Filter).expect_err("both halves are too much");
+    assert!(matches!(error, Error::OutOfFuel(450_000)), "{error}");
+    assert!(ask(&policy, Ask::Score).is_ok());
+    let error =
+        load("works_twice", options(Limits { fuel: Some(100_000), ..patient() })).expect_err("not even one");
+    assert!(matches!(error, Error::OutOfFuel(100_000)), "{error}");
+}
+
+#[test]
+fn a_long_refusal_is_cut_off() {
+    let error = load("refuses_at_length", options(patient())).expect_err("it refuses");
+    assert!(
+        matches!(&error, Error::Refused(reason) if *reason == "a".repeat(1024)),
+        "{} bytes",
+        error.to_string().len()
+    );
+}
+
+#[test]
+fn negative_zero_is_a_number_like_zero() {
+    let policy = load("negative_zero", options(patient())).expect("a policy");
+    let scores = with_query(|query| policy::score(&policy, query, &hosts(3))).expect("scores");
+    assert_eq!(scores, [0.0, 0.0, f64::from_bits(1)]);
+}
+
+#[test]
+fn whoever_takes_log_lines_may_ask_the_policy_again() {
+    let asked_again: Arc<Mutex<Option<Policy>>> = Arc::default();
+    let (own, answered) = (asked_again.clone(), Arc::new(AtomicUsize::new(0)));
+    let count = answered.clone();
+    let log = Arc::new(move |_: &LogLine| {
+        // Once, and with the only instance that there may be.
+        if let Some(policy) = own.lock().expect("a policy").take() {
+            assert!(ask(&policy, Ask::Score).is_ok());
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let limits = Limits { instances: 1, ..patient() };
+    let policy = load("log_flood", PolicyOptions { log: Some(log), ..options(limits) }).expect("a policy");
+    *asked_again.lock().expect("a policy") = Some(policy.clone());
+    assert!(ask(&policy, Ask::Filter).is_ok());
+    assert_eq!(answered.load(Ordering::Relaxed), 1);
 }
 
 #[test]
@@ -314,6 +379,66 @@ fn what_is_no_component_is_refused() {
     assert!(matches!(refused(&altered), Error::NotAComponent(_)));
     let module = wat::parse_str("(module)").expect("a module");
     assert!(matches!(refused(&module), Error::NotAComponent(_)));
+}
+
+/// What the component model and WebAssembly have beyond what a policy needs, and shapes that no encoder makes.
+#[test]
+fn odd_components_are_refused() {
+    let deep = |depth: usize| {
+        let lists: String =
+            (1..depth).map(|i| format!("(type $t{i} (list $t{}))", i - 1)).collect::<Vec<_>>().join("\n");
+        format!(
+            "(component (type $t0 (list u8)) {lists} (import \"a\" (func (param \"p\" $t{}))))",
+            depth - 1
+        )
+    };
+    let core = |module: &str| format!("(component (core module {module}))");
+    let long = format!("slotwise:{}/api@0.1.0", "a".repeat(90_000));
+    let exporting = |name: &str| format!("(component (instance $i) (export {name:?} (instance $i)))");
+    const API: &str = "no exported instance named `slotwise:policy/api@0.1.0`";
+    let nine_tables = "(core instance (instantiate $m))".repeat(9);
+    let nested = "(component ".repeat(50) + &")".repeat(50);
+    for (text, expected, reason) in [
+        (deep(90), "UnexpectedImport", "imports a,"),
+        (deep(50_000), "NotAComponent", "nesting is too deep"),
+        (nested, "MissingExport", API),
+        (format!("(component {})", "(component)".repeat(2_000)), "NotAComponent", "components count exceeds"),
+        (core(&"(memory 0)".repeat(101)), "NotAComponent", "memories count exceeds"),
+        (core(&"(table 0 funcref)".repeat(101)), "NotAComponent", "tables count exceeds"),
+        (format!("(component (core module $m (table 1 funcref)) {nine_tables})"), "NeedsTooMuch", "9 tables"),
+        (core("(memory 1 1 shared)"), "NotAComponent", "threads must be enabled"),
+        (core("(type (struct))"), "NotAComponent", "gc types are disabled"),
+        (core("(tag)"), "NotAComponent", "exceptions proposal not enabled"),
+        ("(component (type (stream u8)))".to_owned(), "NotAComponent", "async feature"),
+        ("(component (type (future)))".to_owned(), "NotAComponent", "async feature"),
+        (
+            "(component (core func (canon error-context.drop)))".to_owned(),
+            "NotAComponent",
+            "error-context feature",
+        ),
+        ("(component (core func (canon backpressure.inc)))".to_owned(), "NotAComponent", "async feature"),
+        ("(component (core func (canon thread.yield)))".to_owned(), "NotAComponent", "async feature"),
+        ("(component (import \"a\" (value string)))".to_owned(), "NotAComponent", "not enabled"),
+        // What WebAssembly has otherwise is harmless, but a policy it does not make.
+        (core("(memory i64 1)"), "MissingExport", API),
+        (
+            "(component (core module $m (start 0) (func unreachable)) (core instance (instantiate $m)))"
+                .to_owned(),
+            "MissingExport",
+            API,
+        ),
+        // Names: very long ones, and the right one in another version.
+        (format!("(component (import {long:?} (instance)))"), "UnexpectedImport", "slotwise:aaaa"),
+        (format!("(component (instance $i) (export {long:?} (instance $i)))"), "MissingExport", API),
+        (exporting("slotwise:policy/api@0.2.0"), "MissingExport", "no exported instance"),
+        (exporting("slotwise:policy/api@0.1.7"), "MissingExport", "does not have export `configure`"),
+    ] {
+        let shown: String = text.chars().take(100).collect();
+        let error = refused(&wat::parse_str(&text).unwrap_or_else(|error| panic!("{shown}: {error}")));
+        assert!(format!("{error:?}").starts_with(expected), "{shown}: {error}");
+        assert!(error.to_string().contains(reason), "{shown}: {error}");
+        assert!(error.to_string().len() < 2048, "{shown}: a message of {} bytes", error.to_string().len());
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@
 //! - [`hard`] makes large instances that are hard to decide.
 //! - [`joint`] compares constrained instances, and the choice among assignments, with the oracle.
 //! - [`fleet`] runs random operations on a fleet beside a naive model of it.
+//! - `policy` (feature `wasm`) shows hosts to a policy natively, as the sandbox shows them to its component.
 //! - [`model`] runs random operations on a tracker beside a naive model of it.
 //!
 //! This crate is for tests and developer commands only; nothing that ships depends on it.
@@ -21,6 +22,8 @@ pub mod joint;
 pub mod model;
 pub mod ops;
 pub mod oracle;
+#[cfg(feature = "wasm")]
+pub mod policy;
 mod process_door;
 mod rust_door;
 #[cfg(feature = "wasm")]

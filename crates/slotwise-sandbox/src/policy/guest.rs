@@ -4,8 +4,8 @@ use slotwise::ExtraInfo;
 use slotwise::policy::{DeviceTable, HostTable, Query, Scope, Sets, Texts, Verdicts};
 
 use super::host::Live;
-use super::log::{Lines, LogLevel, plain};
-use crate::error::Error;
+use super::log::{Lines, LogLevel};
+use crate::error::{Error, clip, plain};
 use crate::limits::Limits;
 use crate::meter::Meter;
 
@@ -79,6 +79,9 @@ impl Live {
             with_query(query, |query| api.call_filter(&mut self.store, query, host_columns(scope, hosts)))?
                 .map_err(|reason| refused(&reason))?;
         check_length("verdicts", verdicts.codes.len(), hosts.len())?;
+        if verdicts.reasons.len() > hosts.len() {
+            return wrong(format!("it has {} reasons for {} hosts", verdicts.reasons.len(), hosts.len()));
+        }
         if let Some(long) = verdicts.reasons.iter().position(|reason| reason.len() > MAX_REASON) {
             return wrong(format!("reason {long} has over {MAX_REASON} bytes"));
         }
@@ -132,9 +135,8 @@ fn wrong<T>(what: String) -> wasmtime::Result<T> {
 }
 
 /// A failure that the policy reports itself, with as much of its text as fits into a log.
-fn refused(reason: &str) -> wasmtime::Error {
-    let end = (0..=MAX_REASON.min(reason.len())).rev().find(|&end| reason.is_char_boundary(end));
-    wasmtime::Error::new(Error::Refused(plain(&reason[..end.unwrap_or(0)])))
+pub(super) fn refused(reason: &str) -> wasmtime::Error {
+    wasmtime::Error::new(Error::Refused(plain(clip(reason, MAX_REASON))))
 }
 
 // Columns. What the policy does not read is handed over empty.

@@ -10,10 +10,11 @@ use wasmtime::component::{HasSelf, Linker};
 
 use super::failures::{Counters, Failures, OnFailure};
 use super::guest::{self, Guest, bindings};
-use super::log::{self, Log};
+use super::log::Log;
 use super::slots::Slots;
 use super::{LOG_INTERFACE, PolicyOptions};
 use crate::cache::Cache;
+use crate::clock::Running;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::runtime::{Allocation, Runtime, read, reason};
@@ -95,7 +96,8 @@ impl Policy {
         // The names are all there; what this compares are the types.
         bindings::Policy::new(&mut store, &instance).map_err(|error| Error::WrongType(reason(&error)))?;
         drop(store);
-        let (mut live, scope) = inner.start()?;
+        let (mut live, scope, running) = inner.start()?;
+        drop(running);
         inner.log.take(&inner.name, &mut live.store.data_mut().lines);
         inner.scope = scope;
         Ok(Policy(Arc::new(inner)))
@@ -207,18 +209,18 @@ impl fmt::Debug for Policy {
 }
 
 impl Inner {
-    /// Makes an instance and configures it; time and fuel count from here.
-    fn start(&self) -> Result<(Live, Scope)> {
+    /// Makes an instance and configures it; time and fuel count from here, until the last of the result is dropped.
+    fn start(&self) -> Result<(Live, Scope, Running<'_>)> {
         let mut store = self.runtime.store(Guest::new(&self.runtime.limits));
         let running = self.runtime.begin(&mut store)?;
         let started = self.code.instantiate(&mut store).and_then(|policy| {
             let scope = policy.slotwise_policy_api().call_configure(&mut store, &self.configuration)?;
             Ok((policy, scope))
         });
-        drop(running);
-        let (policy, scope) = started.map_err(|error| Error::stopped(error, &self.runtime.limits))?;
-        let scope = guest::scope(scope.map_err(|reason| Error::Refused(log::plain(&reason)))?);
-        Ok((Live { store, policy }, scope))
+        let (policy, scope) = started
+            .and_then(|(policy, scope)| Ok((policy, scope.map_err(|reason| guest::refused(&reason))?)))
+            .map_err(|error| Error::stopped(error, &self.runtime.limits))?;
+        Ok((Live { store, policy }, guest::scope(scope), running))
     }
 
     /// Runs one call in an instance of its own, or in one that was kept; an instance that failed is thrown away.
@@ -226,11 +228,17 @@ impl Inner {
         let (answer, mut lines) = {
             let _slot = self.slots.take();
             let kept = self.idle.as_ref().and_then(|idle| lock(idle).pop());
-            let mut live = match kept {
-                Some(live) => live,
-                None => self.start()?.0,
+            let (mut live, running) = match kept {
+                Some(mut live) => {
+                    let running = self.runtime.begin(&mut live.store)?;
+                    (live, running)
+                }
+                // Making the instance counts: the call as a whole is what has a limit.
+                None => {
+                    let (live, _, running) = self.start()?;
+                    (live, running)
+                }
             };
-            let running = self.runtime.begin(&mut live.store)?;
             let answer = call(&mut live, self.scope);
             drop(running);
             let lines = std::mem::take(&mut live.store.data_mut().lines);

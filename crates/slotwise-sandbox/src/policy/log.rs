@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::error::{clip, plain};
+
 /// How much a line matters.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum LogLevel {
@@ -60,8 +62,7 @@ pub(super) struct Lines {
 impl Lines {
     pub(super) fn push(&mut self, level: LogLevel, text: &str) {
         if self.kept.len() < MAX_LINES {
-            let end = (0..=MAX_LINE.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
-            self.kept.push((level, plain(&text[..end.unwrap_or(0)])));
+            self.kept.push((level, plain(clip(text, MAX_LINE))));
         } else {
             self.lost = self.lost.saturating_add(1);
         }
@@ -110,19 +111,6 @@ impl fmt::Debug for Log {
     }
 }
 
-/// A guest's text as it may stand in a log or on a terminal: control characters are written out.
-pub(super) fn plain(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() {
-            plain.extend(c.escape_default());
-        } else {
-            plain.push(c);
-        }
-    }
-    plain
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,12 +118,12 @@ mod tests {
     #[test]
     fn a_line_is_bounded_and_plain() {
         let mut lines = Lines::default();
-        lines.push(LogLevel::Info, "a\u{1b}[31mb\nc");
+        lines.push(LogLevel::Info, "a\u{1b}[31mb\nc\u{85}\u{2028}d\u{202e}e\u{200d}");
         lines.push(LogLevel::Info, &"ä".repeat(1000));
         for _ in 0..100 {
             lines.push(LogLevel::Debug, "again");
         }
-        assert_eq!(lines.kept[0].1, "a\\u{1b}[31mb\\nc");
+        assert_eq!(lines.kept[0].1, "a\\u{1b}[31mb\\nc\\u{85}\\u{2028}d\\u{202e}e\u{200d}");
         assert_eq!(lines.kept[1].1.len(), 1024);
         assert_eq!((lines.kept.len(), lines.lost), (64, 38));
     }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use slotwise::policy::{HostTable, Query, SetId};
-use slotwise::{ExtraInfo, Request, Workload};
+use slotwise::{Request, Workload};
+use slotwise_testkit::policy::info;
 use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
 use wit_parser::{ManglingAndAbi, Resolve};
 
@@ -74,7 +75,13 @@ fn build(name: &str) -> Vec<u8> {
     }
     text = format!("{text}\n{}\n{ANSWERS})", others.join("\n"));
     let module = wat::parse_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
-    component(WIT, module).unwrap_or_else(|error| panic!("{name}: {error:#}"))
+    // A fixture that makes resources needs an interface that has one.
+    let wit = if own.contains("[resource-new]thing") {
+        WIT.replace("interface api {", "interface api {\n    resource thing;")
+    } else {
+        WIT.to_owned()
+    };
+    component(&wit, module).unwrap_or_else(|error| panic!("{name}: {error:#}"))
 }
 
 /// A component in which every function of this interface traps.
@@ -111,43 +118,9 @@ pub(crate) fn hosts(count: usize) -> HostTable {
     table
 }
 
-pub(crate) fn info(entries: &[(&str, &str)]) -> ExtraInfo {
-    let mut info = ExtraInfo::new();
-    for (key, value) in entries {
-        info.insert(*key, Some((*value).to_owned())).expect("an entry");
-    }
-    info
-}
-
 /// Asks about a workload of one device for a project.
 pub(crate) fn with_query<T>(ask: impl FnOnce(&Query<'_>) -> T) -> T {
     let request = Request::new(1, info(&[("vendor_id", "15b3")])).expect("a request");
     let (workload, facts) = (Workload::new(vec![request]), info(&[("project_id", "audit")]));
     ask(&Query { workload: &workload, facts: &facts })
-}
-
-/// The same hosts as a policy sees them.
-pub(crate) fn native(table: &HostTable) -> slotwise_policy::Hosts {
-    use slotwise_policy::bindings::exports::slotwise::policy::api;
-    let texts = |texts: &slotwise::policy::Texts| api::Texts {
-        joined: texts.joined().to_owned(),
-        ends: texts.ends().to_vec(),
-    };
-    let sets = table.sets();
-    api::Hosts {
-        count: u32::try_from(table.len()).expect("a table counts in 32 bits"),
-        sets: api::AttributeSets {
-            texts: texts(sets.texts()),
-            ends: sets.ends().to_vec(),
-            keys: sets.keys().to_vec(),
-            values: sets.values().to_vec(),
-        },
-        names: texts(table.names()),
-        attributes: table.attributes().to_vec(),
-        pool_ends: table.pool_ends().to_vec(),
-        pool_sets: table.pool_sets().to_vec(),
-        pool_numa_nodes: table.pool_numa_nodes().to_vec(),
-        pool_free: table.pool_free().to_vec(),
-    }
-    .into()
 }
