@@ -1,22 +1,88 @@
-//! Policies in the sandbox: beside the same code natively, what crossing costs, what an instance costs, what loading costs,
-//! and what each meter costs.
+//! Policies in the sandbox and the engine as a component, beside the same code natively: what crossing costs, what an
+//! instance costs, what loading costs, and what each meter costs. `cargo xtask bench policy` prints it with its goals.
 
+use std::fmt::Write as _;
 use std::hint::black_box;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use avoid_hot_racks::AvoidHotRacks;
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use slotwise::policy::{HostTable, Query, SetId};
-use slotwise::{ExtraInfo, Workload};
+use slotwise::{ExtraInfo, FilterOptions, Workload, json};
+use slotwise_benches::fleet::{fleet, name, text, two_requests};
+use slotwise_benches::table::{median, print, show};
 use slotwise_policy::Policy as _;
-use slotwise_sandbox::{Limits, Policy, PolicyOptions};
+use slotwise_sandbox::{EngineComponent, Fleet, Limits, Policy, PolicyOptions};
+use slotwise_testkit::policy::{info, native};
+use wasmtime::{Config, Engine, Instance, Module, PoolingAllocationConfig, Store};
 
 const SETTINGS: &str = "refuse_over=32 prefer_below=25";
+const HOSTS: usize = 10_000;
 
-fn path(name: &str) -> PathBuf {
+fn main() {
+    // `cargo test` runs this too, to see that it works; then everything is done once.
+    let measures = std::env::args().any(|argument| argument == "--bench");
+    let only: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    if !only.iter().all(|word| "policy".contains(word.as_str())) {
+        return;
+    }
+    let mut report = Report { measures, missed: String::new() };
+    beside_native(&mut report);
+    calls(&mut report);
+    loading(&mut report);
+    meters(&mut report);
+    component(&mut report);
+    if measures {
+        println!("\nmissed: {}", if report.missed.is_empty() { "nothing" } else { &report.missed });
+    }
+}
+
+/// What is measured, and which goals were missed.
+struct Report {
+    measures: bool,
+    missed: String,
+}
+
+impl Report {
+    fn time<T>(&self, mut work: impl FnMut() -> T) -> Duration {
+        if self.measures {
+            return median(work);
+        }
+        black_box(work());
+        Duration::from_nanos(1)
+    }
+
+    fn table(&self, title: &str, rows: &[Vec<String>]) {
+        if self.measures {
+            println!("\n{title}");
+            print(rows);
+        }
+    }
+
+    /// Whether a value reaches its goal, as a cell.
+    fn goal(&mut self, what: &str, is_met: bool, goal: &str) -> String {
+        if !is_met {
+            let _ = write!(self.missed, "\n  {what}: {goal}");
+        }
+        format!("{goal}: {}", if is_met { "met" } else { "MISSED" })
+    }
+
+    fn at_most(&mut self, what: &str, ratio: f64, goal: f64) -> Vec<String> {
+        vec![format!("{ratio:.2}×"), self.goal(what, ratio <= goal, &format!("at most {goal}×"))]
+    }
+
+    fn within(&mut self, what: &str, time: Duration, goal: Duration) -> String {
+        self.goal(what, time <= goal, &format!("at most {}", show(goal)))
+    }
+}
+
+fn ratio(this: Duration, other: Duration) -> f64 {
+    this.as_secs_f64() / other.as_secs_f64()
+}
+
+fn built(file: &str) -> PathBuf {
     let wasm = std::env::var_os("SLOTWISE_WASM").expect("cargo xtask bench names the component");
-    PathBuf::from(wasm).with_file_name("policies").join(name).with_extension("wasm")
+    PathBuf::from(wasm).with_file_name(file)
 }
 
 fn options() -> PolicyOptions {
@@ -26,15 +92,7 @@ fn options() -> PolicyOptions {
 }
 
 fn load(options: PolicyOptions) -> Policy {
-    Policy::load(path("avoid-hot-racks"), options).expect("cargo xtask policies builds it")
-}
-
-fn info(entries: &[(&str, &str)]) -> ExtraInfo {
-    let mut info = ExtraInfo::new();
-    for (key, value) in entries {
-        info.insert(*key, Some((*value).to_owned())).expect("an entry");
-    }
-    info
+    Policy::load(built("policies/avoid-hot-racks.wasm"), options).expect("cargo xtask policies builds it")
 }
 
 /// Hosts in 500 racks with their temperatures, with so many pools each.
@@ -54,7 +112,7 @@ fn hosts(count: usize, pools: u32) -> HostTable {
         })
         .collect();
     for i in 0..count {
-        table.push_host(&format!("node-{i}"), racks[i % 500]).expect("a host");
+        table.push_host(&name(i), racks[i % 500]).expect("a host");
         for p in 0..pools {
             table.push_pool(kinds[(i + p as usize) % 16], Some(p % 2), p).expect("a pool");
         }
@@ -62,101 +120,188 @@ fn hosts(count: usize, pools: u32) -> HostTable {
     table
 }
 
-fn native(table: &HostTable) -> slotwise_policy::Hosts {
-    use slotwise_policy::bindings::exports::slotwise::policy::api;
-    let texts = |texts: &slotwise::policy::Texts| api::Texts {
-        joined: texts.joined().to_owned(),
-        ends: texts.ends().to_vec(),
-    };
-    let sets = table.sets();
-    api::Hosts {
-        count: u32::try_from(table.len()).expect("a table counts in 32 bits"),
-        sets: api::AttributeSets {
-            texts: texts(sets.texts()),
-            ends: sets.ends().to_vec(),
-            keys: sets.keys().to_vec(),
-            values: sets.values().to_vec(),
-        },
-        names: texts(table.names()),
-        attributes: table.attributes().to_vec(),
-        pool_ends: table.pool_ends().to_vec(),
-        pool_sets: table.pool_sets().to_vec(),
-        pool_numa_nodes: table.pool_numa_nodes().to_vec(),
-        pool_free: table.pool_free().to_vec(),
-    }
-    .into()
+fn ask<T>(question: impl FnOnce(&Query<'_>) -> T) -> T {
+    question(&Query { workload: &Workload::default(), facts: &ExtraInfo::new() })
 }
 
-/// Ten thousand hosts: natively, in a fresh instance, in a kept one, and with each meter.
-fn ten_thousand(criterion: &mut Criterion) {
-    let (workload, facts) = (Workload::default(), ExtraInfo::new());
-    let query = Query { workload: &workload, facts: &facts };
-    let with = |fuel: Option<u64>, keep_instances: bool| {
-        let limits = Limits { fuel, ..options().limits };
-        load(PolicyOptions { limits, keep_instances, ..options() })
-    };
-    let fuel = Some(1 << 40);
-    let policies = [
-        ("fresh, epoch", with(None, false)),
-        ("kept, epoch", with(None, true)),
-        ("fresh, epoch and fuel", with(fuel, false)),
-        ("kept, epoch and fuel", with(fuel, true)),
-    ];
+/// Ten thousand hosts: in the sandbox and natively.
+fn beside_native(report: &mut Report) {
     let by_hand = AvoidHotRacks::configure(SETTINGS).expect("settings");
+    let with = |fuel| load(PolicyOptions { limits: Limits { fuel, ..options().limits }, ..options() });
+    let (policy, fuelled) = (with(None), with(Some(1 << 40)));
+    let mut rows = vec![["", "natively", "sandbox", "", "", "with fuel", ""].map(str::to_owned).to_vec()];
     for pools in [1, 4, 16] {
-        let table = hosts(10_000, pools);
-        let (asked, columns) = (slotwise_policy::Query::default(), native(&table));
-        let mut group = criterion.benchmark_group(format!("policy, 10000 hosts of {pools} pools"));
-        group.bench_function("filter/natively", |bencher| {
-            bencher.iter(|| by_hand.filter(black_box(&asked), black_box(&columns)));
-        });
-        group.bench_function("score/natively", |bencher| {
-            bencher.iter(|| by_hand.score(black_box(&asked), black_box(&columns)));
-        });
-        group.bench_function("score/natively, on a copy", |bencher| {
-            bencher.iter(|| by_hand.score(black_box(&asked), &black_box(&columns).clone()));
-        });
-        for (name, policy) in &policies {
-            group.bench_function(BenchmarkId::new("filter", name), |bencher| {
-                bencher.iter(|| policy.try_filter(black_box(&query), black_box(&table)).expect("verdicts"));
-            });
-            group.bench_function(BenchmarkId::new("score", name), |bencher| {
-                bencher.iter(|| policy.try_score(black_box(&query), black_box(&table)).expect("scores"));
-            });
+        let (table, asked) = (hosts(HOSTS, pools), slotwise_policy::Query::default());
+        let columns = native(&table);
+        let scores = |policy: &Policy| {
+            report.time(|| ask(|query| policy.try_score(query, black_box(&table)).expect("scores")))
+        };
+        let filters = |policy: &Policy| {
+            report.time(|| ask(|query| policy.try_filter(query, black_box(&table)).expect("verdicts")))
+        };
+        let natively = report.time(|| by_hand.filter(&asked, black_box(&columns)));
+        let measured = [
+            ("filter", natively, filters(&policy), filters(&fuelled)),
+            (
+                "score",
+                report.time(|| by_hand.score(&asked, black_box(&columns))),
+                scores(&policy),
+                scores(&fuelled),
+            ),
+        ];
+        for (question, natively, sandboxed, fuelled) in measured {
+            let what = format!("{question}, {pools} pools a host");
+            let mut row = vec![what.clone(), show(natively), show(sandboxed)];
+            row.extend(report.at_most(&what, ratio(sandboxed, natively), 2.0));
+            row.extend([show(fuelled), format!("{:.2}×", ratio(fuelled, natively))]);
+            rows.push(row);
         }
-        group.finish();
     }
+    report.table("policy avoid-hot-racks over 10,000 hosts, a fresh instance for each call", &rows);
 }
 
-/// What a call costs beyond its rows: no hosts, and one.
-fn crossing(criterion: &mut Criterion) {
-    let (workload, facts) = (Workload::default(), ExtraInfo::new());
-    let query = Query { workload: &workload, facts: &facts };
-    let mut group = criterion.benchmark_group("policy, a call");
-    for keep_instances in [false, true] {
-        let policy = load(PolicyOptions { keep_instances, ..options() });
-        let kind = if keep_instances { "kept instance" } else { "fresh instance" };
-        for count in [0, 1] {
-            let table = hosts(count, 1);
-            group.bench_function(BenchmarkId::new(kind, format!("{count} hosts")), |bencher| {
-                bencher.iter(|| policy.try_filter(black_box(&query), black_box(&table)).expect("verdicts"));
-            });
-        }
-    }
-    group.finish();
+/// What a call costs beyond its rows.
+fn calls(report: &mut Report) {
+    let policy = |keep_instances| load(PolicyOptions { keep_instances, ..options() });
+    let time = |policy: &Policy, table: &HostTable| {
+        report.time(|| ask(|query| policy.try_filter(query, black_box(table)).expect("verdicts")))
+    };
+    let (kept, fresh) = (policy(true), policy(false));
+    let (none, one) = (hosts(0, 1), hosts(1, 1));
+    let live = time(&kept, &HostTable::new());
+    let crossing = time(&kept, &one).max(time(&kept, &none));
+    let whole = time(&fresh, &HostTable::new());
+    let instance = whole.saturating_sub(live);
+    let rows = [
+        ("call into a live instance, no hosts", live, Duration::from_nanos(500)),
+        ("the same with one host of 500 racks", crossing, Duration::from_micros(2)),
+        ("a fresh instance, configured and dropped", instance, Duration::from_micros(10)),
+    ]
+    .map(|(what, time, goal)| vec![what.to_owned(), show(time), report.within(what, time, goal)]);
+    report.table("a call", &rows);
 }
 
 /// Compiling beside loading from the cache.
-fn loading(criterion: &mut Criterion) {
+fn loading(report: &mut Report) {
     let cache = tempfile::tempdir().expect("a folder");
     let cached = || PolicyOptions { cache: Some(cache.path().to_owned()), ..options() };
+    let compiled = report.time(|| load(options()));
     load(cached());
-    let mut group = criterion.benchmark_group("policy, load");
-    group.sample_size(10);
-    group.bench_function("compiled", |bencher| bencher.iter(|| load(options())));
-    group.bench_function("from the cache", |bencher| bencher.iter(|| load(cached())));
-    group.finish();
+    let loaded = report.time(|| load(cached()));
+    let times = ratio(compiled, loaded);
+    let goal = report.goal("load from the cache", times >= 500.0, "at least 500×");
+    let rows = [vec![show(compiled), show(loaded), format!("{times:.0}×"), goal]];
+    report.table("loading: compiled, from the cache", &rows);
 }
 
-criterion_group!(benches, ten_thousand, crossing, loading);
-criterion_main!(benches);
+/// A tight loop over a column: counts the numbers over a threshold, as a filter does.
+const LOOP: &str = r#"(module
+  (memory (export "memory") 17)
+  (func (export "count") (param $end i32) (result i32)
+    (local $at i32) (local $found i32)
+    (loop $next
+      (local.set $found (i32.add (local.get $found) (i32.gt_u (i32.load (local.get $at)) (i32.const 7))))
+      (br_if $next (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 4))) (local.get $end))))
+    (local.get $found)))"#;
+
+/// Each meter alone on the tightest loop there is, which is what it can cost at most.
+fn meters(report: &mut Report) {
+    let time = |set: &dyn Fn(&mut Config)| {
+        let mut config = Config::new();
+        set(&mut config);
+        let engine = Engine::new(&config).expect("an engine");
+        let module = Module::new(&engine, wat::parse_str(LOOP).expect("a module")).expect("code");
+        let mut store = Store::new(&engine, ());
+        let instance = Instance::new(&mut store, &module, &[]).expect("an instance");
+        let count = instance.get_typed_func::<i32, i32>(&mut store, "count").expect("a function");
+        report.time(|| {
+            store.set_epoch_deadline(u64::MAX / 2);
+            // Only where it is counted.
+            let _ = store.set_fuel(u64::MAX / 2);
+            count.call(&mut store, black_box(1 << 20)).expect("a count")
+        })
+    };
+    let checked = |config: &mut Config| {
+        config.signals_based_traps(false).memory_reservation(64 << 20).memory_guard_size(0);
+    };
+    let none = time(&|_| {});
+    let rows = [
+        ("nothing", none),
+        (
+            "epoch (time)",
+            time(&|config| {
+                config.epoch_interruption(true);
+            }),
+        ),
+        (
+            "fuel",
+            time(&|config| {
+                config.consume_fuel(true);
+            }),
+        ),
+        ("checked accesses instead of signals", time(&checked)),
+        (
+            "as a policy runs: epoch, checked accesses, pool",
+            time(&|config| {
+                let mut pool = PoolingAllocationConfig::new();
+                pool.max_memory_size(64 << 20).total_memories(8);
+                checked(config);
+                config.epoch_interruption(true).allocation_strategy(pool);
+            }),
+        ),
+    ]
+    .map(|(what, time)| vec![what.to_owned(), show(time), format!("{:.2}×", ratio(time, none))]);
+    report.table("meters, on a loop of 260,000 turns that reads a number in each", &rows);
+}
+
+/// The engine as a component: questions about a fleet that it keeps.
+fn component(report: &mut Report) {
+    let natively = fleet(HOSTS).expect("a fleet");
+    let lines: String = (0..HOSTS)
+        .map(|host| {
+            let pools = natively.pools(&name(host)).expect("a host");
+            format!("{{\"host\": {:?}, \"pools\": {}}}\n", name(host), text(&pools))
+        })
+        .collect();
+    // More than are remembered, so that each is answered anew.
+    let workloads: Vec<Workload> = (0..64).map(|i| two_requests(2, 1, i).expect("a workload")).collect();
+    let ask_native = |report: &Report, few: &[Workload]| {
+        let mut next = few.iter().cycle();
+        report.time(|| {
+            let workload = next.next().expect("there are some");
+            natively.filter(workload, &FilterOptions::default(), &[]).expect("an answer").hosts.to_bytes()
+        })
+    };
+    let ask_guest = |report: &Report, fuel: Option<u64>, few: &[Workload]| {
+        let limits = Limits { fuel, time: Duration::from_secs(60), ..Limits::default() };
+        let component = EngineComponent::load(built("slotwise.wasm"), limits).expect("a component");
+        let mut guest = component.instantiate().expect("an instance");
+        let fleet = Fleet::new(&mut guest).expect("a fleet");
+        fleet.load(&mut guest, &lines).expect("hosts");
+        let prepared: Vec<_> = few
+            .iter()
+            .map(|workload| slotwise_sandbox::Workload::parse(&mut guest, &json::to_string(workload)))
+            .collect::<Result<_, _>>()
+            .expect("workloads");
+        let mut next = prepared.iter().cycle();
+        report.time(|| {
+            let workload = next.next().expect("there are some");
+            fleet.filter_hosts(&mut guest, workload, None).expect("an answer")
+        })
+    };
+    let mut rows = vec![["", "natively", "component", "", "", "with fuel", ""].map(str::to_owned).to_vec()];
+    for (what, few, has_goal) in
+        [("a new question", &workloads[..], true), ("the same again", &workloads[..1], false)]
+    {
+        let natively = ask_native(report, few);
+        let (guest, fuelled) = (ask_guest(report, None, few), ask_guest(report, Some(1 << 50), few));
+        let mut row = vec![what.to_owned(), show(natively), show(guest)];
+        row.extend(match has_goal {
+            true => report.at_most(&format!("engine component, {what}"), ratio(guest, natively), 2.0),
+            false => vec![format!("{:.2}×", ratio(guest, natively)), String::new()],
+        });
+        row.extend([show(fuelled), format!("{:.2}×", ratio(fuelled, natively))]);
+        rows.push(row);
+    }
+    report.table("the engine as a component: which of 10,000 hosts fit, with epoch metering", &rows);
+}

@@ -21,9 +21,15 @@ const README: [Program; 3] = [
     Program { language: "c", source: "examples/c/first.c", prints: "examples/c/first.txt" },
 ];
 
-/// The component, used from Python by way of the package `wasmtime`.
-const COMPONENT: Program =
-    Program { language: "wasm", source: "examples/wasm/first.py", prints: "examples/wasm/first.txt" };
+/// The component, used from Rust, and from Python by way of the package `wasmtime`.
+const COMPONENT: [Program; 2] = [
+    Program {
+        language: "rust",
+        source: "crates/slotwise-sandbox/examples/component.rs",
+        prints: "examples/first.txt",
+    },
+    Program { language: "wasm", source: "examples/wasm/first.py", prints: "examples/wasm/first.txt" },
+];
 
 /// Runs every program and compares what it prints with what it should.
 pub(crate) fn check() -> Result<Counts> {
@@ -32,9 +38,14 @@ pub(crate) fn check() -> Result<Counts> {
     python::need(&["wasmtime>=40,<100"])?;
     sh::build_workspace("dev")?;
     let mut counts = Counts::default();
-    for Program { language, source, prints } in README.iter().chain([&COMPONENT]) {
+    for Program { language, source, prints } in README.iter().chain(&COMPONENT) {
         let mut program = match *language {
-            "rust" => sh::program(sh::target_dir().join("debug/examples/first")),
+            "rust" => {
+                let name = Path::new(source).file_stem().context("a program without a name")?;
+                let mut program = sh::program(sh::target_dir().join("debug/examples").join(name));
+                program.arg(wasm::path());
+                program
+            }
             "c" => {
                 let binary = sh::target_dir().join("c/first");
                 c::program(source, "debug", &binary)?;
