@@ -232,12 +232,13 @@ class Preferred(dropin.Case):
         self.assertEqual(claim(self.host(), 0, request(alternatives=VF, count=2)), ["0000:81:10.2", "0000:81:10.1"])
 
     def test_a_failure_fails_the_claim_unless_it_may(self) -> None:
-        self.configure(limits={"fuel": 20_000})
+        # Not even one number may be handed back.
+        self.configure(limits={"result": 4})
         host = self.host()
         before = host.pools()
         self.assertIsNone(claim(host, 0, request(alternatives=VF)))
         self.assertEqual(host.pools(), before)
-        self.configure(limits={"fuel": 20_000}, on_failure="open")
+        self.configure(limits={"result": 4}, on_failure="open")
         self.assertEqual(claim(self.host(), 0, request(alternatives=VF)), ["0000:81:10.2"])
 
 

@@ -156,8 +156,8 @@ class Filter(Case):
         self.assertEqual(self.passing([host_state("h", [pool()])], request_spec([request()])), ["h"])
 
 
-class Policies(Case):
-    """The operator's policies in the filter, by configuration."""
+class PolicyCase(Case):
+    """What tests of policies share."""
 
     FOLDER = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", "target")) / "wasm" / "policies"
 
@@ -174,6 +174,10 @@ class Policies(Case):
         for host, switch in zip(hosts, ("leaf-1", "leaf-2")):
             host.aggregates = [objects.Aggregate(metadata={"switch": switch})]
         return hosts
+
+
+class Policies(PolicyCase):
+    """The operator's policies in the filter, by configuration."""
 
     def test_a_policy_refuses_hosts_by_project_and_aggregate(self) -> None:
         self.configure(self.entry())
@@ -196,7 +200,7 @@ class Policies(Case):
             self.passing(self.hosts(), request_spec([request()]))
 
 
-class PolicyWeigher(Policies):
+class PolicyWeigher(PolicyCase):
     """The operator's policies as a weigher."""
 
     def racks(self, **more: Any) -> str:
@@ -226,14 +230,16 @@ class PolicyWeigher(Policies):
 
     def test_each_policy_has_its_own_scale(self) -> None:
         self.configure(self.racks(), self.racks(configuration="prefer_below=29"))
-        self.assertEqual(self.weighed(request_spec([request()])), {"b": 1.0, "c": 0.75, "a": 0.0, "d": 0.0})
+        # One is as hot as the other, and has a free device more.
+        self.assertEqual(self.weighed(request_spec([request()])), {"b": 1.0, "c": 0.75, "a": 0.01, "d": 0.0})
 
     def test_a_failure_fails_the_request_unless_it_may(self) -> None:
         spec = request_spec([request()])
-        self.configure(self.racks(limits={"fuel": 100_000}))
+        # Not even one number may be handed back.
+        self.configure(self.racks(limits={"result": 4}))
         with self.assertLogs("slotwise", "ERROR"), self.assertRaises(slotwise.PolicyFailedError):
             self.weighed(spec)
-        self.configure(self.racks(limits={"fuel": 100_000}, on_failure="open"))
+        self.configure(self.racks(limits={"result": 4}, on_failure="open"))
         with self.assertLogs("slotwise", "ERROR"):
             self.assertEqual(set(self.weighed(spec).values()), {0})
 

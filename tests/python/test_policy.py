@@ -71,7 +71,7 @@ class TestPolicy(unittest.TestCase):
         self.assertEqual(tracker.prefer(workload, policies=policies[:1]), workload)
         with self.assertRaisesRegex(slotwise.InvalidRequestError, "strategy nova"):
             tracker.prefer(requests, policies=policies, strategy="nova")
-        failing = load("narrow-links-last", limits={"fuel": 10_000})
+        failing = load("narrow-links-last", limits={"result": 4})
         with self.assertRaisesRegex(slotwise.PolicyFailedError, "narrow-links-last"):
             tracker.prefer(requests, policies=[failing])
         with self.assertRaises(TypeError):

@@ -108,7 +108,7 @@ def activate_in_child() -> None:
 
 
 def __getattr__(name: str) -> Any:
-    if name not in {"PCIWeigher", "PciPassthroughFilter", "all_weighers"}:
+    if name not in {"PCIWeigher", "PciPassthroughFilter", "PolicyWeigher", "all_weighers"}:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     check_version()
     from slotwise.nova import plugins
