@@ -199,6 +199,10 @@ pub(crate) enum Explain {
     ///
     /// All devices of the machine count as free. With --json: the answer of the engine, {"outcome": "fits" | "no_fit" |
     /// "undecided", …}.
+    ///
+    /// With --fleet, how many of many hosts fit, and what rules out the others: exits with 1 if none fits, and with 3 if
+    /// none is known to. With --json then: {"message", "asked", "fits", "undecided", "reasons": [{"request", "why",
+    /// "hosts", …}], "requests": […]}.
     #[command(after_long_help = EXPLAIN_REQUEST_EXAMPLE)]
     Request(ExplainRequest),
 
@@ -376,6 +380,9 @@ pub(crate) struct ExplainRequest {
     pub(crate) machine: Machine,
 
     #[command(flatten)]
+    pub(crate) hosts: Hosts,
+
+    #[command(flatten)]
     pub(crate) output: Output,
 }
 
@@ -385,11 +392,15 @@ pub(crate) struct ExplainWorkload {
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 
-    #[command(flatten)]
-    pub(crate) rules: Rules,
+    /// A nova.conf, or the same options as TOML: the rules for the devices of the machine.
+    #[arg(long, value_name = "FILE", required_unless_present = "fleet", conflicts_with = "fleet")]
+    pub(crate) config: Option<PathBuf>,
 
     #[command(flatten)]
     pub(crate) machine: Machine,
+
+    #[command(flatten)]
+    pub(crate) hosts: Hosts,
 
     #[command(flatten)]
     pub(crate) output: Output,
@@ -412,6 +423,18 @@ pub(crate) struct Machine {
     /// Take the devices from a JSON list, such as "slotwise discover --json" prints; "-" reads standard input.
     #[arg(long, value_name = "FILE", conflicts_with = "root")]
     pub(crate) devices: Option<PathBuf>,
+}
+
+/// Many hosts in the place of the machine.
+#[derive(Args, Debug)]
+pub(crate) struct Hosts {
+    /// Ask about the hosts of these files instead, each line {"host": "compute-1", "pools": [...]}; "-" reads standard
+    /// input.
+    ///
+    /// The pools are as Nova keeps them in compute_nodes.pci_stats. "numa_topology", "version" and "tags" may stand beside
+    /// them; of two lines for a host the later one counts.
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["root", "devices"])]
+    pub(crate) fleet: Vec<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -501,7 +524,10 @@ Example:
 
 const EXPLAIN_REQUEST_EXAMPLE: &str = "\
 Example: two GPUs and a NIC for a guest on the NUMA nodes 0 and 1
-  slotwise explain request gpu:2,nic:1 --numa-cells 0,1 --config /etc/nova/nova.conf";
+  slotwise explain request gpu:2,nic:1 --numa-cells 0,1 --config /etc/nova/nova.conf
+
+Example: which of many hosts could take it, and what the others lack
+  slotwise explain request gpu:2,nic:1 --config /etc/nova/nova.conf --fleet hosts.jsonl";
 
 #[cfg(feature = "policies")]
 const POLICY_EXAMPLE: &str = "\

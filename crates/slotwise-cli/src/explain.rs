@@ -1,9 +1,13 @@
 //! `slotwise explain`: why a device is or is not assignable, why a workload does or does not fit.
 
-use slotwise::{ErrorKind, Fit, NoFit, RequestReport, Step, Tracker, Workload};
+use std::path::Path;
+
+use slotwise::{
+    ErrorKind, FilterOptions, Fit, Fleet, FleetExplanation, NoFit, RequestReport, Step, Tracker, Workload,
+};
 
 use crate::answer::Answer;
-use crate::args::{Explain, ExplainDevice, ExplainRequest, ExplainWorkload, Machine, Output};
+use crate::args::{Explain, ExplainDevice, ExplainRequest, ExplainWorkload, Hosts, Output};
 use crate::exit::Exit;
 use crate::failure::{BOLD, Failure, GREEN, RED, Result, YELLOW};
 use crate::text::{Layout, counted, info_pairs, plain, table};
@@ -77,29 +81,67 @@ fn request(args: ExplainRequest) -> Result<Answer> {
     let requests = config.aliases.requests(&args.flavor, args.numa_policy.map(Into::into))?;
     let strategy = args.strategy.into();
     let workload = Workload { numa_cells: args.numa_cells, strategy, ..Workload::new(requests) };
+    if !args.hosts.fleet.is_empty() {
+        return fleet_answer(&args.hosts, &workload, args.output);
+    }
     let tracker = machine::tracker(&config, &args.machine)?;
     answer(&tracker, &workload, args.output)
 }
 
 fn workload(args: &ExplainWorkload) -> Result<Answer> {
-    let config = input::config(&args.rules.config)?;
-    reject_two_stdins(args)?;
+    let files =
+        [Some(&args.file), args.machine.devices.as_ref()].into_iter().flatten().chain(&args.hosts.fleet);
+    if files.filter(|file| *file == Path::new("-")).count() > 1 {
+        return Err(Failure::new(
+            ErrorKind::InvalidArgument,
+            "two of the files cannot both come from standard input",
+            "give one of them as a file",
+        ));
+    }
+    // Without a configuration there is a fleet.
+    let config = args.config.as_deref().map(input::config).transpose()?;
     let workload: Workload = input::document(&args.file, "workload")?;
-    let tracker = machine::tracker(&config, &args.machine)?;
-    answer(&tracker, &workload, args.output)
+    match config {
+        Some(config) => answer(&machine::tracker(&config, &args.machine)?, &workload, args.output),
+        None => fleet_answer(&args.hosts, &workload, args.output),
+    }
 }
 
-fn reject_two_stdins(args: &ExplainWorkload) -> Result<()> {
-    let stdin = std::path::Path::new("-");
-    let Machine { devices, .. } = &args.machine;
-    if args.file != stdin || devices.as_deref() != Some(stdin) {
-        return Ok(());
+fn fleet_answer(hosts: &Hosts, workload: &Workload, output: Output) -> Result<Answer> {
+    let mut fleet = Fleet::new();
+    for file in &hosts.fleet {
+        input::hosts(file, &mut fleet)?;
     }
-    Err(Failure::new(
-        ErrorKind::InvalidArgument,
-        "the workload and the devices cannot both come from standard input",
-        "give one of them as a file",
-    ))
+    let found = fleet.explain(workload, &FilterOptions::default(), &[])?;
+    let exit = match (found.fits, found.undecided) {
+        (0, 0) => Exit::No,
+        (0, _) => Exit::Undecided,
+        _ => Exit::Yes,
+    };
+    if output.json {
+        return Answer::json(exit, &found);
+    }
+    Answer::text(exit, fleet_text(workload, &found))
+}
+
+fn fleet_text(workload: &Workload, found: &FleetExplanation) -> String {
+    let mut out = format!("{}\n", plain(&found.message));
+    let row = |hosts: u64, outcome: String, request: Option<usize>| {
+        vec![Some(hosts.to_string()), Some(outcome), request.map(|request| request_name(workload, request))]
+    };
+    let mut rows = vec![row(found.fits, if found.fits == 1 { "fits" } else { "fit" }.into(), None)];
+    if found.undecided > 0 {
+        rows.push(row(found.undecided, "undecided: the search budget ran out".into(), None));
+    }
+    let reasons = found.reasons.iter();
+    rows.extend(reasons.map(|count| row(count.hosts, count.reason.phrase(count.hosts), count.request)));
+    let columns = [("HOSTS", Layout::Number), ("OUTCOME", Layout::Flow), ("REQUEST", Layout::Flow)];
+    out += &format!("\n{}", table(&columns, &rows));
+    for request in &found.requests {
+        let steps = request.steps.iter().map(|step| (step.step, step.dropped, step.left));
+        out += &format!("\n{}", request_text(workload, request.request, request.free, steps, ""));
+    }
+    out
 }
 
 fn answer(tracker: &Tracker, workload: &Workload, output: Output) -> Result<Answer> {
@@ -183,23 +225,34 @@ fn no_fit_text(workload: &Workload, no: &NoFit) -> String {
 }
 
 fn report_text(workload: &Workload, report: &RequestReport, in_conflict: bool) -> String {
-    let wants = workload.requests.get(report.request).map(|request| {
+    let steps = report.steps.iter().map(|step| (step.step, step.dropped.into(), step.left.into()));
+    let note = if in_conflict { "" } else { " (not part of the conflict)" };
+    request_text(workload, report.request, report.free.into(), steps, note)
+}
+
+/// What a request wants, and what each step of the filter chain dropped and left of the free devices.
+fn request_text(
+    workload: &Workload,
+    request: usize,
+    free: u64,
+    steps: impl Iterator<Item = (Step, u64, u64)>,
+    note: &str,
+) -> String {
+    let (wanted, wants) = workload.requests.get(request).map_or((0, String::new()), |request| {
         let alternatives: Vec<_> = request.alternatives.iter().filter_map(info_pairs).collect();
-        if alternatives.is_empty() { "any device".into() } else { alternatives.join(" or ") }
+        let wants = if alternatives.is_empty() { "any device".into() } else { alternatives.join(" or ") };
+        (request.count, wants)
     });
-    let mut out = format!(
-        "{BOLD}{}{BOLD:#}: {} of {}{}\n",
-        plain(&request_name(workload, report.request)),
-        report.wanted,
-        plain(&wants.unwrap_or_default()),
-        if in_conflict { "" } else { " (not part of the conflict)" },
-    );
-    let free = vec![Some("free".into()), None, Some(report.free.to_string()), None];
-    let steps = report.steps.iter().map(|step| {
-        let why = (step.dropped > 0).then(|| step.step.reason().to_owned());
-        vec![Some(step_word(step.step)), Some(step.dropped.to_string()), Some(step.left.to_string()), why]
+    let name = request_name(workload, request);
+    let mut out = format!("{BOLD}{}{BOLD:#}: {wanted} of {}{note}\n", plain(&name), plain(&wants));
+    let row = |step: String, dropped: Option<u64>, left: u64, why: Option<&str>| {
+        vec![Some(step), dropped.map(|n| n.to_string()), Some(left.to_string()), why.map(str::to_owned)]
+    };
+    let first = row("free".into(), None, free, None);
+    let steps = steps.map(|(step, dropped, left)| {
+        row(step_word(step), Some(dropped), left, (dropped > 0).then(|| step.reason()))
     });
-    let rows: Vec<_> = std::iter::once(free).chain(steps).collect();
+    let rows: Vec<_> = std::iter::once(first).chain(steps).collect();
     let columns = [
         ("STEP", Layout::Whole),
         ("DROPPED", Layout::Number),

@@ -24,6 +24,8 @@ pub(crate) type Result<T> = std::result::Result<T, Failure>;
 pub(crate) struct Source {
     pub(crate) name: String,
     pub(crate) text: Arc<str>,
+    /// How many lines of what came from outside stand before the text.
+    pub(crate) before: usize,
 }
 
 /// An error, and the text that it points into if there is one.
@@ -48,7 +50,7 @@ impl Failure {
     pub(crate) fn render(&self) -> String {
         let place = self.error.place();
         let at = self.source.as_ref().zip(place.line).and_then(|(source, line)| {
-            let text = source.text.lines().nth((line as usize).checked_sub(1)?)?;
+            let text = source.text.lines().nth((line as usize).checked_sub(1 + source.before)?)?;
             Some((line.to_string(), Excerpt::new(text, place.column.unwrap_or(1) as usize)))
         });
         let gutter = at.as_ref().map_or(1, |(line, _)| line.len());
@@ -131,7 +133,7 @@ mod tests {
             .with_help("do right")
             .inside("a.b")
             .at(line, column);
-        let source = Source { name: "x.conf".into(), text: text.into() };
+        let source = Source { name: "x.conf".into(), text: text.into(), before: 0 };
         let shown = anstream::adapter::strip_str(&Failure::within(error, &source).render()).to_string();
         assert_eq!(shown, expect, "\n{shown}");
     }

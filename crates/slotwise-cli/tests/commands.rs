@@ -529,6 +529,66 @@ fn a_spent_budget_is_neither_yes_nor_no() {
 }
 
 #[test]
+fn a_fleet_is_explained() {
+    let tree = host();
+    let gpus = |count: u32| json!([{"vendor_id": "10de", "product_id": "20b0", "count": count}]);
+    let line = |host: &str, pools: Value| json!({"host": host, "pools": pools}).to_string();
+    tree.write("a.jsonl", &format!("{}\n\n{}\n", line("h1", gpus(4)), line("h2", gpus(0))));
+    tree.write("b.jsonl", &[line("h3", json!([])), line("h4", json!(null))].join("\n"));
+    let flavor = "explain request gpu:2 --config nova.conf --fleet a.jsonl b.jsonl";
+    let ran = run(&tree, flavor);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran:?}");
+    let expected = "\
+4 hosts: 1 fits, 2 lack vendor_id for request 0 (alias \"gpu\"), 1 lacks free devices for request 0 (alias \"gpu\").
+
+HOSTS  OUTCOME             REQUEST
+    1  fits                -
+    2  lack vendor_id      gpu
+    1  lacks free devices  gpu
+
+gpu: 2 of vendor_id=10de product_id=20b0 dev_type=type-PCI
+STEP ";
+    assert!(ran.stdout.starts_with(expected), "{}", ran.stdout);
+    let document = run(&tree, &format!("{flavor} --json")).json();
+    assert_eq!((&document["asked"], &document["fits"]), (&json!(4), &json!(1)));
+    assert_eq!(document["reasons"][0], json!({"request": 0, "why": "lacks", "key": "vendor_id", "hosts": 2}));
+
+    // A workload document needs no configuration then, and may come from where one of the files does not.
+    let workload = json!({"requests": [{"count": 5, "alternatives": [{"vendor_id": "10de"}]}]}).to_string();
+    let asked = |line: &str, stdin: &str| run_with(command(&tree, line), stdin);
+    let none = asked("explain workload - --fleet a.jsonl", &workload);
+    assert_eq!((none.code, none.stderr.as_str()), (Some(1), ""), "{none:?}");
+    assert!(none.stdout.starts_with("2 hosts: 0 fit, 2 lack free devices.\n"), "{}", none.stdout);
+    let piped = asked("explain request gpu:4 --config nova.conf --fleet -", &line("h", gpus(4)));
+    assert_eq!(piped.code, Some(0), "{piped:?}");
+    let twice = asked("explain workload - --fleet -", &workload);
+    assert!(
+        twice.code == Some(2) && twice.stderr.contains("cannot both come from standard input"),
+        "{twice:?}"
+    );
+    for line in
+        ["explain workload w.json", "explain request gpu:1 --config nova.conf --fleet a.jsonl --devices d"]
+    {
+        assert_eq!(run(&tree, line).code, Some(2), "{line}");
+    }
+
+    // A bad line is named by file and line, and shown.
+    tree.write("bad.jsonl", &format!("{}\n\n{{\"host\": \"h9\", \"pools\": 7}}\n", line("h8", gpus(1))));
+    let bad = run(&tree, "explain request gpu:1 --config nova.conf --fleet a.jsonl bad.jsonl");
+    assert_eq!((bad.code, bad.stdout.as_str()), (Some(2), ""), "{bad:?}");
+    assert!(
+        bad.stderr.contains("\n --> bad.jsonl:3")
+            && bad.stderr.contains("\n3 | {\"host\": \"h9\", \"pools\": 7}\n"),
+        "{}",
+        bad.stderr
+    );
+    assert!(bad.stderr.contains("= in: line.pools"), "{}", bad.stderr);
+    tree.write("older.jsonl", "{\"host\": \"h1\", \"pools\": [], \"version\": 1}\n{\"host\": \"h1\", \"pools\": null, \"version\": 0}");
+    let older = run(&tree, "explain request gpu:1 --config nova.conf --fleet older.jsonl");
+    assert!(older.code == Some(2) && older.stderr.contains("--> older.jsonl:2"), "{older:?}");
+}
+
+#[test]
 fn bad_requests_are_bad_input() {
     let tree = host();
     for (flavor, expect) in [

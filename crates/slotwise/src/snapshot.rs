@@ -35,21 +35,84 @@ impl Writer for Bytes {
     }
 }
 
-/// Writes a state, of which `size` is about the number of bytes.
-pub(crate) fn write<T: Serialize>(kind: Kind, state: &T, size: usize) -> Vec<u8> {
-    let mut bytes = Bytes(Vec::with_capacity(HEADER + size));
-    bytes.0.resize(HEADER, 0);
-    bincode::serde::encode_into_writer(state, &mut bytes, bincode::config::legacy())
-        .unwrap_or_else(|error| unreachable!("the stored form is plain data: {error}"));
-    let mut bytes = bytes.0;
-    let (header, payload) = bytes.split_at_mut(HEADER);
-    header[..8].copy_from_slice(MAGIC);
-    header[8..10].copy_from_slice(&VERSION.to_le_bytes());
-    header[10..12].copy_from_slice(&[CODEC_BINCODE_LEGACY, kind as u8]);
-    header[12..20].copy_from_slice(&(payload.len() as u64).to_le_bytes());
-    let checksum = checksum(&header[..20], payload);
-    header[20..24].copy_from_slice(&checksum.to_le_bytes());
-    bytes
+/// Writes a state.
+pub(crate) fn write<T: Serialize>(kind: Kind, state: &T) -> Vec<u8> {
+    Frame::new(kind, &[], state).finish()
+}
+
+/// A snapshot that is being written: columns of bytes first, then the rest of the state.
+///
+/// A column is what bincode makes of a field of bytes, so that one structure reads them and the rest. It is written
+/// where it belongs, and its checksum is taken while the bytes are still near.
+pub(crate) struct Frame {
+    bytes: Vec<u8>,
+    hasher: crc32fast::Hasher,
+    /// Up to where the bytes are in the checksum.
+    hashed: usize,
+    /// The rest of the state.
+    state: Vec<u8>,
+}
+
+impl Frame {
+    /// Begins a snapshot of a state after columns of so many bytes, which are to be [put](Frame::column) in their order.
+    pub(crate) fn new<T: Serialize>(kind: Kind, columns: &[usize], state: &T) -> Self {
+        let mut rest = Bytes(Vec::new());
+        bincode::serde::encode_into_writer(state, &mut rest, bincode::config::legacy())
+            .unwrap_or_else(|error| unreachable!("the stored form is plain data: {error}"));
+        let payload = columns.iter().map(|len| 8 + len).sum::<usize>() + rest.0.len();
+        let mut bytes = Vec::with_capacity(HEADER + payload);
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&VERSION.to_le_bytes());
+        bytes.extend_from_slice(&[CODEC_BINCODE_LEGACY, kind as u8]);
+        bytes.extend_from_slice(&(payload as u64).to_le_bytes());
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(&bytes);
+        bytes.resize(HEADER, 0);
+        Frame { bytes, hasher, hashed: HEADER, state: rest.0 }
+    }
+
+    /// Begins the next column, of so many bytes.
+    pub(crate) fn column(&mut self, len: usize) {
+        self.bytes.extend_from_slice(&(len as u64).to_le_bytes());
+    }
+
+    /// Appends bytes to the column.
+    pub(crate) fn put(&mut self, bytes: &[u8]) {
+        for some in bytes.chunks(Self::AT_ONCE) {
+            self.bytes.extend_from_slice(some);
+            self.catch_up(Self::AT_ONCE);
+        }
+    }
+
+    /// Appends numbers of `N` bytes, as [`u32::to_le_bytes`] gives them, to the column.
+    pub(crate) fn put_numbers<T: Copy, const N: usize>(&mut self, numbers: &[T], bytes: fn(T) -> [u8; N]) {
+        for some in numbers.chunks(Self::AT_ONCE / N) {
+            let start = self.bytes.len();
+            self.bytes.resize(start + some.len() * N, 0);
+            let places = self.bytes[start..].as_chunks_mut::<N>().0;
+            places.iter_mut().zip(some).for_each(|(place, number)| *place = bytes(*number));
+            self.catch_up(Self::AT_ONCE);
+        }
+    }
+
+    /// So many bytes stay near.
+    const AT_ONCE: usize = 1 << 14;
+
+    /// Takes the checksum of what was written since, if it is so much.
+    fn catch_up(&mut self, least: usize) {
+        if self.bytes.len() - self.hashed >= least {
+            self.hasher.update(&self.bytes[self.hashed..]);
+            self.hashed = self.bytes.len();
+        }
+    }
+
+    /// Writes the rest.
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        self.bytes.extend_from_slice(&self.state);
+        self.catch_up(0);
+        self.bytes[20..HEADER].copy_from_slice(&self.hasher.finalize().to_le_bytes());
+        self.bytes
+    }
 }
 
 /// Reads a state that [`write`] wrote; no part of it may claim more than `LIMIT` bytes.

@@ -516,6 +516,42 @@ fn a_long_run_beside_the_model() {
     );
 }
 
+/// A question that few hosts can serve is kept as a list of these, which others join and leave.
+#[test]
+fn few_hosts_among_many_come_and_go() {
+    let mut rng = Rng::new(11);
+    let mut fleet = Fleet::new();
+    let pools = |rare: u32| {
+        let rare = if rare > 0 {
+            format!(r#"{{"product_id": "rare", "vendor_id": "10ee", "count": {rare}}},"#)
+        } else {
+            String::new()
+        };
+        format!(r#"[{rare}{{"product_id": "nic", "vendor_id": "15b3", "count": 4}}]"#)
+    };
+    for i in 0..2000 {
+        fleet.put_json(&name(i), &pools(u32::from(i % 150 == 7)), None, None).expect("valid");
+    }
+    let both = |count| {
+        let mut both = workload(count, "rare");
+        both.requests.extend(workload(2, "nic").requests);
+        both
+    };
+    for step in 0..300 {
+        if step % 3 > 0 {
+            let (host, rare) = (rng.below(2000), rng.below(4) as u32);
+            fleet.put_json(&name(host), &pools(rare), None, None).expect("valid");
+        }
+        let some = both(1 + rng.below(3) as u32);
+        // A copy has nothing to repair.
+        assert_eq!(filter(&fleet, &some), filter(&fleet.clone(), &some), "step {step}");
+        if step % 40 == 0 {
+            check(&fleet, &some, "few");
+        }
+    }
+    assert!(filter(&fleet, &both(1)).len() > 60);
+}
+
 #[test]
 fn a_fleet_is_shared_by_threads_and_hostile_ids_are_refused() {
     fn shared<T: Send + Sync>(_: &T) {}

@@ -108,49 +108,30 @@ impl Classes {
         }
     }
 
-    /// Takes over a class of a snapshot, whose id is the next one; it is not used yet.
+    /// Takes over a class of a snapshot, with the number of its uses, whose id is the next one.
     ///
     /// # Errors
     ///
-    /// [`crate::ErrorKind::InvalidSnapshot`] when it is there already.
-    pub(super) fn restore(&mut self, pool: Option<Pool>) -> Result<()> {
+    /// [`crate::ErrorKind::InvalidSnapshot`] when it is there already, or of no use.
+    pub(super) fn restore(&mut self, class: Option<(Pool, u64)>) -> Result<()> {
         limits::check("number of different pools", self.list.len() + 1, MAX_CLASSES)?;
         let id = self.list.len() as u32;
-        if let Some(pool) = &pool {
-            if self.find(pool).is_some() {
+        match &class {
+            None => drop(self.free.insert(id)),
+            Some((_, 0)) => return Err(invalid("nothing is of a class of pools")),
+            Some((pool, _)) if self.find(pool).is_some() => {
                 return Err(invalid("two classes of pools are the same"));
             }
-            self.bytes += weight(pool);
-            self.index.insert_unique(hash(pool), id, |&other| match &self.list[other as usize] {
-                Some(class) => hash(&class.pool),
-                None => 0,
-            });
-        } else {
-            self.free.insert(id);
+            Some((pool, _)) => {
+                self.bytes += weight(pool);
+                self.index.insert_unique(hash(pool), id, |&other| match &self.list[other as usize] {
+                    Some(class) => hash(&class.pool),
+                    None => 0,
+                });
+            }
         }
-        self.list.push(pool.map(|pool| Class { rank: pool.rank() as u32, pool, uses: 0 }));
+        self.list.push(class.map(|(pool, uses)| Class { rank: pool.rank() as u32, pool, uses }));
         Ok(())
-    }
-
-    /// Counts so many uses more, and says whether there is such a class.
-    pub(super) fn use_times(&mut self, id: u32, times: u64) -> bool {
-        match self.list.get_mut(id as usize) {
-            Some(Some(class)) => {
-                class.uses += times;
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// Forgets the classes of a snapshot that nothing uses.
-    pub(super) fn forget_unused(&mut self) {
-        for id in 0..self.list.len() as u32 {
-            if self.get(id).is_some_and(|class| class.uses == 0) {
-                self.retain(id);
-                self.release(id);
-            }
-        }
     }
 
     /// How many attributes pools of this class have.

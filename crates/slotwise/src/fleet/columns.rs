@@ -5,7 +5,12 @@
 //! plain code, which becomes the baseline's own vector instructions on any platform.
 
 /// So many hosts make a block.
-const BLOCK: usize = 128;
+pub(super) const BLOCK: usize = 128;
+
+/// Where in its block a place has its byte.
+pub(super) const fn within(place: usize) -> usize {
+    place % 8 * 16 + place % BLOCK / 8
+}
 
 /// A count for each place, up to 255.
 #[derive(Clone, Debug, Default)]
@@ -23,7 +28,16 @@ impl Column {
     }
 
     pub(super) fn set(&mut self, place: usize, count: u8) {
-        self.0[place / BLOCK][place % 8 * 16 + place % BLOCK / 8] = count;
+        self.0[place / BLOCK][within(place)] = count;
+    }
+
+    pub(super) fn get(&self, place: usize) -> u8 {
+        self.0[place / BLOCK][within(place)]
+    }
+
+    /// The counts of a block of places, the first of them at [`within`] 0.
+    pub(super) fn block(&mut self, block: usize) -> &mut [u8; BLOCK] {
+        &mut self.0[block]
     }
 
     pub(super) fn bytes(&self) -> usize {

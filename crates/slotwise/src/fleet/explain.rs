@@ -41,6 +41,23 @@ pub enum FleetReason {
     },
 }
 
+impl FleetReason {
+    /// What is wrong with so many hosts, after their number: `lack product_id`, or `lacks product_id` for one.
+    #[must_use]
+    pub fn phrase(&self, hosts: u64) -> String {
+        let (lack, are) = if hosts == 1 { ("lacks", "is") } else { ("lack", "are") };
+        match self {
+            FleetReason::Lacks { key } => format!("{lack} {key}"),
+            FleetReason::LacksFreeDevices => format!("{lack} free devices"),
+            FleetReason::RuledOut { step } => {
+                format!("{lack} free devices, of which too many {}", step.reason())
+            }
+            FleetReason::Together => "cannot serve all requests together".to_owned(),
+            FleetReason::Refused { reason } => format!("{are} refused by {reason}"),
+        }
+    }
+}
+
 /// How many hosts do not fit for a reason.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ReasonCount {
@@ -312,20 +329,7 @@ fn sentence(explanation: &FleetExplanation, workload: &Workload) -> String {
         let _ = write!(text, ", {} undecided", grouped(explanation.undecided));
     }
     for ReasonCount { request, reason, hosts } in &explanation.reasons {
-        let _ = write!(text, ", {} ", grouped(*hosts));
-        let one = *hosts == 1;
-        let lack = if one { "lacks" } else { "lack" };
-        let _ = match reason {
-            FleetReason::Lacks { key } => write!(text, "{lack} {key}"),
-            FleetReason::LacksFreeDevices => write!(text, "{lack} free devices"),
-            FleetReason::RuledOut { step } => {
-                write!(text, "{lack} free devices, of which too many {}", step.reason())
-            }
-            FleetReason::Together => write!(text, "cannot serve all requests together"),
-            FleetReason::Refused { reason } => {
-                write!(text, "{} refused by {reason}", if one { "is" } else { "are" })
-            }
-        };
+        let _ = write!(text, ", {} {}", grouped(*hosts), reason.phrase(*hosts));
         if let Some(request) = request {
             let wanted = &workload.requests[*request];
             let _ = match &wanted.alias_name {

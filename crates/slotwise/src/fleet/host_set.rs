@@ -1,4 +1,7 @@
-//! A set of hosts, one bit per id.
+//! A set of hosts, one bit per id; of few hosts among many, one bit for each that could be in it.
+
+use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -6,6 +9,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::limits;
 
 /// A set of hosts by id, kept as one bit per host.
+///
+/// An answer that few hosts could be in is kept as one bit for each of those, so that it costs nothing for the others.
 ///
 /// In JSON it is the list of ids in ascending order. [`HostSet::to_bytes`] gives it as a bitmap: host `id` is bit
 /// `id % 8` of byte `id / 8`, the lowest bit first (`numpy.unpackbits(…, bitorder="little")`).
@@ -20,6 +25,8 @@ use crate::limits;
 #[serde(into = "Vec<u32>")]
 pub struct HostSet {
     words: Vec<u64>,
+    /// Where there is a list of ids in ascending order, bit `i` is for the `i`th of them.
+    listed: Option<Arc<[u32]>>,
 }
 
 impl HostSet {
@@ -29,12 +36,7 @@ impl HostSet {
     /// An empty set.
     #[must_use]
     pub const fn new() -> Self {
-        HostSet { words: Vec::new() }
-    }
-
-    /// An empty set with room for the ids below `bound`.
-    pub(crate) fn with_room(bound: u32) -> Self {
-        HostSet { words: vec![0; bound.div_ceil(Self::BITS) as usize] }
+        HostSet { words: Vec::new(), listed: None }
     }
 
     /// All ids below `bound`.
@@ -46,7 +48,7 @@ impl HostSet {
         {
             *last >>= Self::BITS - bound % Self::BITS;
         }
-        HostSet { words }
+        HostSet::from_words(words)
     }
 
     /// The set of these ids, in any order.
@@ -65,7 +67,41 @@ impl HostSet {
     /// Takes over a bitmap; the words are those of [`HostSet::words`].
     #[must_use]
     pub fn from_words(words: Vec<u64>) -> Self {
-        HostSet { words }
+        HostSet { words, listed: None }
+    }
+
+    /// Of ids in ascending order those whose bit is set.
+    pub(crate) fn of_listed(ids: Arc<[u32]>, words: Vec<u64>) -> Self {
+        HostSet { words, listed: Some(ids) }
+    }
+
+    /// Where the bit of an id stands; `None` if it has none, so that it is not in the set.
+    fn bit(&self, id: u32) -> Option<u32> {
+        match &self.listed {
+            None => Some(id),
+            Some(ids) => ids.binary_search(&id).ok().map(|at| at as u32),
+        }
+    }
+
+    /// The id of which this bit is.
+    fn of_bit(&self, bit: u32) -> u32 {
+        self.listed.as_ref().map_or(bit, |ids| ids[bit as usize])
+    }
+
+    /// The bits that are set, in ascending order.
+    fn bits(&self) -> impl Iterator<Item = u32> + '_ {
+        self.words.iter().enumerate().flat_map(|(at, &word)| Bits { word, first: at as u32 * Self::BITS })
+    }
+
+    /// Keeps only the hosts of which this is so.
+    fn retain(&mut self, keep: impl Fn(u32) -> bool) {
+        for at in 0..self.words.len() {
+            for bit in (Bits { word: self.words[at], first: at as u32 * Self::BITS }) {
+                if !keep(self.of_bit(bit)) {
+                    self.words[at] &= !(1 << (bit % Self::BITS));
+                }
+            }
+        }
     }
 
     /// Reads a bitmap that [`HostSet::to_bytes`] wrote.
@@ -83,12 +119,19 @@ impl HostSet {
             bytes[..chunk.len()].copy_from_slice(chunk);
             u64::from_le_bytes(bytes)
         };
-        Ok(HostSet { words: bytes.chunks(8).map(word).collect() })
+        Ok(HostSet::from_words(bytes.chunks(8).map(word).collect()))
     }
 
     /// Adds a host and says whether it was new.
     pub fn insert(&mut self, id: u32) -> bool {
-        let (word, bit) = place(id);
+        let bit = match self.bit(id) {
+            Some(bit) => bit,
+            None => {
+                *self = HostSet::from_words(self.words().into_owned());
+                id
+            }
+        };
+        let (word, bit) = place(bit);
         if word >= self.words.len() {
             self.words.resize(word + 1, 0);
         }
@@ -99,21 +142,18 @@ impl HostSet {
 
     /// Removes a host and says whether it was there.
     pub fn remove(&mut self, id: u32) -> bool {
-        let (word, bit) = place(id);
-        match self.words.get_mut(word) {
-            Some(word) if *word & bit != 0 => {
-                *word &= !bit;
-                true
-            }
-            _ => false,
+        let there = self.contains(id);
+        if there && let Some((word, bit)) = self.bit(id).map(place) {
+            self.words[word] &= !bit;
         }
+        there
     }
 
     /// Whether a host is in the set.
     #[must_use]
     pub fn contains(&self, id: u32) -> bool {
-        let (word, bit) = place(id);
-        self.words.get(word).is_some_and(|word| word & bit != 0)
+        let has = |(word, bit): (usize, u64)| self.words.get(word).is_some_and(|word| word & bit != 0);
+        self.bit(id).map(place).is_some_and(has)
     }
 
     /// How many hosts there are.
@@ -130,7 +170,7 @@ impl HostSet {
 
     /// The ids, in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        self.words.iter().enumerate().flat_map(|(at, &word)| Bits { word, first: at as u32 * Self::BITS })
+        self.bits().map(|bit| self.of_bit(bit))
     }
 
     /// The ids, in ascending order, as a list.
@@ -143,15 +183,24 @@ impl HostSet {
 
     /// The bitmap in words of 64 bits; the lowest id is the lowest bit of the first.
     #[must_use]
-    pub fn words(&self) -> &[u64] {
-        &self.words
+    pub fn words(&self) -> Cow<'_, [u64]> {
+        if self.listed.is_none() {
+            return Cow::Borrowed(&self.words);
+        }
+        let mut words = vec![0; self.last().map_or(0, |last| place(last).0 + 1)];
+        for (word, bit) in self.iter().map(place) {
+            words[word] |= bit;
+        }
+        Cow::Owned(words)
     }
 
     /// The bitmap as bytes, without zeros at the end.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.words.len() * 8);
-        self.words.iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
+        let words = self.words();
+        let mut bytes = vec![0; words.len() * 8];
+        let places = bytes.as_chunks_mut::<8>().0;
+        places.iter_mut().zip(&*words).for_each(|(place, word)| *place = word.to_le_bytes());
         let used = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
         bytes.truncate(used);
         bytes
@@ -159,22 +208,33 @@ impl HostSet {
 
     /// Keeps only the hosts that `other` has too.
     pub fn intersect(&mut self, other: &HostSet) {
-        self.words.truncate(other.words.len());
-        for (word, other) in self.words.iter_mut().zip(&other.words) {
-            *word &= other;
+        match (&self.listed, &other.listed) {
+            (None, None) => {
+                self.words.truncate(other.words.len());
+                self.words.iter_mut().zip(&other.words).for_each(|(word, other)| *word &= other);
+            }
+            (None, Some(_)) if self.is_empty() => {}
+            (None, Some(_)) => {
+                let all = std::mem::replace(self, other.clone());
+                self.retain(|id| all.contains(id));
+            }
+            (Some(_), _) => self.retain(|id| other.contains(id)),
         }
     }
 
     /// Removes the hosts that `other` has.
     pub fn subtract(&mut self, other: &HostSet) {
-        for (word, other) in self.words.iter_mut().zip(&other.words) {
-            *word &= !other;
+        match (&self.listed, &other.listed) {
+            (None, None) => self.words.iter_mut().zip(&other.words).for_each(|(word, other)| *word &= !other),
+            (None, Some(_)) => self.remove_all(other.iter()),
+            (Some(_), _) if other.is_empty() => {}
+            (Some(_), _) => self.retain(|id| !other.contains(id)),
         }
     }
 
     /// Removes these hosts.
-    pub(crate) fn remove_all(&mut self, ids: &[u32]) {
-        for &id in ids {
+    pub(crate) fn remove_all(&mut self, ids: impl IntoIterator<Item = u32>) {
+        for id in ids {
             self.remove(id);
         }
     }
@@ -183,11 +243,13 @@ impl HostSet {
     #[must_use]
     pub fn last(&self) -> Option<u32> {
         let at = self.words.iter().rposition(|&word| word != 0)?;
-        Some(at as u32 * Self::BITS + (Self::BITS - 1 - self.words[at].leading_zeros()))
+        Some(self.of_bit(at as u32 * Self::BITS + (Self::BITS - 1 - self.words[at].leading_zeros())))
     }
 
     /// Keeps only the ids below `bound`.
     pub fn keep_below(&mut self, bound: u32) {
+        let below = |ids: &Arc<[u32]>| ids.partition_point(|&id| id < bound) as u32;
+        let bound = self.listed.as_ref().map_or(bound, below);
         self.words.truncate(bound.div_ceil(Self::BITS) as usize);
         if let Some(last) = self.words.get_mut((bound / Self::BITS) as usize) {
             *last &= (1 << (bound % Self::BITS)) - 1;
@@ -207,12 +269,12 @@ impl HostSet {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.words.capacity() * 8
+        self.words.capacity() * 8 + self.listed.as_ref().map_or(0, |ids| ids.len() * 4)
     }
 }
 
-fn place(id: u32) -> (usize, u64) {
-    ((id / HostSet::BITS) as usize, 1 << (id % HostSet::BITS))
+fn place(bit: u32) -> (usize, u64) {
+    ((bit / HostSet::BITS) as usize, 1 << (bit % HostSet::BITS))
 }
 
 struct Bits {
@@ -236,6 +298,9 @@ impl Iterator for Bits {
 impl PartialEq for HostSet {
     /// Equal when they have the same hosts.
     fn eq(&self, other: &Self) -> bool {
+        if self.listed.is_some() || other.listed.is_some() {
+            return self.iter().eq(other.iter());
+        }
         let common = self.words.len().min(other.words.len());
         let empty = |words: &[u64]| words.iter().all(|&word| word == 0);
         self.words[..common] == other.words[..common]
@@ -276,25 +341,54 @@ mod tests {
 
     use super::*;
 
+    type Ids = BTreeSet<u32>;
+
+    /// A set of these ids, and the same with bits for them and others only.
+    fn both_forms(ids: &Ids, others: &Ids) -> [HostSet; 2] {
+        let list: Arc<[u32]> = (ids | others).into_iter().collect();
+        let mut words = vec![0; list.len().div_ceil(64)];
+        for (word, bit) in (0..).zip(&*list).filter(|(_, id)| ids.contains(id)).map(|(at, _)| place(at)) {
+            words[word] |= bit;
+        }
+        [ids.iter().copied().collect(), HostSet::of_listed(list, words)]
+    }
+
     proptest! {
         #[test]
-        fn it_is_a_set(a in prop::collection::btree_set(0_u32..300, 0..40), b in prop::collection::btree_set(0_u32..300, 0..40), cut in 0_usize..50) {
-            let set = |ids: &BTreeSet<u32>| ids.iter().copied().collect::<HostSet>();
-            let ids = |set: &HostSet| set.iter().collect::<BTreeSet<u32>>();
-            let (mut both, mut rest, mut first) = (set(&a), set(&a), set(&a));
-            both.intersect(&set(&b));
-            rest.subtract(&set(&b));
-            first.truncate(cut);
-            prop_assert_eq!(ids(&both), &a & &b);
-            prop_assert_eq!(ids(&rest), &a - &b);
-            prop_assert_eq!(ids(&first), a.iter().copied().take(cut).collect::<BTreeSet<u32>>());
-            let mut low = set(&a);
-            low.keep_below(cut as u32 * 5);
-            prop_assert_eq!(ids(&low), a.iter().copied().filter(|&id| id < cut as u32 * 5).collect::<BTreeSet<u32>>());
-            prop_assert_eq!(set(&a).last(), a.last().copied());
-            prop_assert_eq!(set(&a).len(), a.len());
-            prop_assert_eq!(HostSet::from_bytes(&set(&a).to_bytes()).expect("a small bitmap"), set(&a));
-            prop_assert_eq!(set(&a) == set(&b), a == b);
+        fn it_is_a_set(
+            a in prop::collection::btree_set(0_u32..300, 0..40),
+            b in prop::collection::btree_set(0_u32..300, 0..40),
+            others in prop::collection::btree_set(0_u32..300, 0..90),
+            cut in 0_usize..50,
+        ) {
+            let ids = |set: &HostSet| set.iter().collect::<Ids>();
+            let [dense, _] = both_forms(&a, &others);
+            for set in both_forms(&a, &others) {
+                for other in both_forms(&b, &others) {
+                    let [mut both, mut rest, mut more, mut less] = [(); 4].map(|()| set.clone());
+                    both.intersect(&other);
+                    rest.subtract(&other);
+                    let new = other.iter().filter(|&id| more.insert(id)).count();
+                    let gone = other.iter().filter(|&id| less.remove(id)).count();
+                    prop_assert_eq!(ids(&both), &a & &b);
+                    prop_assert_eq!(ids(&rest), &a - &b);
+                    prop_assert_eq!((ids(&more), new), (&a | &b, (&b - &a).len()));
+                    prop_assert_eq!((ids(&less), gone), (&a - &b, (&a & &b).len()));
+                    prop_assert_eq!(set == other, a == b);
+                }
+                let [mut first, mut low] = [set.clone(), set.clone()];
+                first.truncate(cut);
+                prop_assert_eq!(ids(&first), a.iter().copied().take(cut).collect::<Ids>());
+                low.keep_below(cut as u32 * 5);
+                prop_assert_eq!(ids(&low), a.iter().copied().filter(|&id| id < cut as u32 * 5).collect::<Ids>());
+                prop_assert!((0..310).all(|id| set.contains(id) == a.contains(&id)));
+                prop_assert_eq!(set.last(), a.last().copied());
+                prop_assert_eq!((set.len(), set.is_empty()), (a.len(), a.is_empty()));
+                prop_assert_eq!(set.ids(), dense.ids());
+                prop_assert_eq!(set.to_bytes(), dense.to_bytes());
+                prop_assert_eq!(&HostSet::from_words(set.words().into_owned()), &dense);
+                prop_assert_eq!(HostSet::from_bytes(&set.to_bytes()).expect("a small bitmap"), set);
+            }
         }
 
         #[test]

@@ -46,17 +46,23 @@ impl Lists {
             list.hosts.retain(|&host| rows.lanes(host).iter().any(|lane| lane >> 8 == class));
             list.hosts.shrink_to(list.hosts.len() * 2);
         }
-        if list.hosts.len() > Self::ALWAYS.max(rows.len() / Self::PART) {
+        if !Self::is_rare(list.hosts.len() as u64, rows.len()) {
             *list = List { hosts: Vec::new(), common: true };
         }
     }
 
-    /// Which classes are to be listed, from how often they are used; for a fleet that has no lists yet.
-    pub(super) fn prepare(&mut self, classes: &Classes, rows: &Rows) -> Vec<bool> {
-        let most = Self::ALWAYS.max(rows.len() / Self::PART) as u64;
-        let rare: Vec<bool> = (0..classes.len() as u32).map(|class| classes.uses(class) <= most).collect();
-        self.list = rare.iter().map(|&rare| List { hosts: Vec::new(), common: !rare }).collect();
-        rare
+    /// Whether a class that is used so often is listed, among so many hosts.
+    pub(super) fn is_rare(uses: u64, hosts: usize) -> bool {
+        uses as usize <= Self::ALWAYS.max(hosts / Self::PART)
+    }
+
+    /// The lists of a snapshot: for each class whether it is listed, and the hosts of those that are, each with the class.
+    pub(super) fn restore(rare: impl Iterator<Item = bool>, hosts: &[(u32, u32)]) -> Self {
+        let mut list: Vec<List> = rare.map(|rare| List { hosts: Vec::new(), common: !rare }).collect();
+        for &(host, class) in hosts {
+            push(&mut list[class as usize].hosts, host);
+        }
+        Lists { list }
     }
 
     /// Begins anew for a class that is new under this id.

@@ -102,6 +102,15 @@ impl Fleet {
         })
     }
 
+    /// Inserts or replaces one host by a line as [`Fleet::load`] reads them, for a source that is too long for one text.
+    ///
+    /// # Errors
+    ///
+    /// As [`Fleet::load`], with the place `line.pools[0].count`; nothing is changed then.
+    pub fn put_line(&mut self, line: &str) -> Result<HostUpdate> {
+        self.take_line(line, "line")
+    }
+
     fn take_line(&mut self, line: &str, place: &str) -> Result<HostUpdate> {
         let HostLine { host, pools, numa_topology, version, tags } = json::parse(line, place)?;
         let inside = |error: Error| error.inside(place);

@@ -1,13 +1,12 @@
 //! The names of hosts: one text for all of them, and an index from name to id.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
 use super::memory::{push, tight};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits;
+use crate::snapshot::invalid;
 
 /// The longest name of a host, in bytes: a domain name has at most 253, and Nova's node name comes beside it.
 pub(super) const MAX_NAME: usize = 1024;
@@ -57,17 +56,9 @@ impl Names {
     /// Names the host `id`, which had no name and is at most one past the last; no other has this name.
     pub(super) fn set(&mut self, id: u32, name: &str) -> Result<()> {
         limits::check("length of all names", self.text.len() + name.len(), u32::MAX as usize)?;
-        self.set_if_new(id, name);
-        Ok(())
-    }
-
-    /// As [`Names::set`], if no other host has the name and all names are known to be short enough.
-    pub(super) fn set_if_new(&mut self, id: u32, name: &str) -> bool {
         let (spans, text) = (&self.spans, &self.text);
         let of = |id: u32| &text[spans[id as usize].range()];
-        let entry = self.index.entry(hash(name), |&other| of(other) == name, |&other| hash(of(other)));
-        let Entry::Vacant(entry) = entry else { return false };
-        entry.insert(id);
+        self.index.insert_unique(hash(name), id, |&other| hash(of(other)));
         let span = Span { start: self.text.len() as u32, len: name.len() as u32 };
         if self.text.capacity() - self.text.len() < name.len() {
             self.text.reserve_exact(name.len().max(self.text.len() / 16 + 64));
@@ -77,19 +68,55 @@ impl Names {
             Some(place) => *place = span,
             None => push(&mut self.spans, span),
         }
-        true
+        Ok(())
     }
 
-    /// Gives the next id no name.
-    pub(super) fn skip(&mut self, id: u32) {
-        if self.spans.len() == id as usize {
-            push(&mut self.spans, Span::default());
+    /// Takes over the names of a snapshot: one text, and where in it the name of each id ends.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::ErrorKind::InvalidSnapshot`] when they contradict themselves, or as [`Names::check`].
+    pub(super) fn restore(text: &str, ends: &[u32]) -> Result<Self> {
+        limits::check("length of all names", text.len(), u32::MAX as usize)?;
+        if ends.last().copied().unwrap_or_default() as usize != text.len() {
+            return Err(invalid("a name belongs to no host"));
         }
+        let mut names = Names { text: text.to_owned(), ..Names::default() };
+        names.spans.reserve_exact(ends.len());
+        let mut start = 0;
+        for &end in ends {
+            if end < start || !text.is_char_boundary(end as usize) {
+                return Err(invalid("a name is out of bounds"));
+            }
+            names.spans.push(Span { start, len: end - start });
+            start = end;
+        }
+        names.index.reserve(ends.len(), |_| 0);
+        let (spans, text) = (&names.spans, &names.text);
+        let of = |id: u32| &text[spans[id as usize].range()];
+        for id in 0..ends.len() as u32 {
+            let name = of(id);
+            if name.is_empty() {
+                continue;
+            }
+            Names::check(name)?;
+            match names.index.entry(hash(name), |&other| of(other) == name, |&other| hash(of(other))) {
+                Entry::Vacant(entry) => drop(entry.insert(id)),
+                Entry::Occupied(_) => return Err(invalid("two hosts have the same name")),
+            }
+        }
+        Ok(names)
     }
 
-    /// How many bytes all names have.
-    pub(super) fn text_len(&self) -> usize {
-        self.text.len()
+    /// All names, one after the other in the order of ids, and where each ends.
+    pub(super) fn stored(&self) -> (String, Vec<u32>) {
+        let mut text = String::with_capacity(self.text.len() - self.unused);
+        let mut ends = Vec::with_capacity(self.spans.len());
+        for span in &self.spans {
+            text.push_str(&self.text[span.range()]);
+            ends.push(text.len() as u32);
+        }
+        (text, ends)
     }
 
     pub(super) fn remove(&mut self, id: u32) {
@@ -124,8 +151,23 @@ impl Names {
     }
 }
 
+/// A quick hash of a name: eight bytes at a time are mixed in by a multiplication, whose upper half is folded back.
+///
+/// The names are those of the operator's own hosts; names that were chosen to collide make the index slow, not wrong.
 fn hash(name: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    name.hash(&mut hasher);
-    hasher.finish()
+    const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+    let fold = |state: u64, word: u64| {
+        let product = u128::from(state ^ word) * u128::from(MIX);
+        product as u64 ^ (product >> 64) as u64
+    };
+    let bytes = name.as_bytes();
+    let start = fold(0, name.len() as u64);
+    match bytes.last_chunk::<8>() {
+        // The last eight bytes may have been seen in part: that costs less than to cut them.
+        Some(last) => {
+            let words = bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word));
+            fold(words.fold(start, fold), u64::from_le_bytes(*last))
+        }
+        None => fold(start, bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte))),
+    }
 }

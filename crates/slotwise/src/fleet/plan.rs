@@ -5,10 +5,10 @@
 //! than that. The columns do not depend on how many devices the requests want, so that one plan answers for all counts,
 //! and each host's entries depend on its own row only, so that a plan is repaired host by host.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::Fleet;
-use super::columns::{self, Column};
+use super::columns::{self, BLOCK, Column};
 use super::filter::sees_providers;
 use super::host_set::HostSet;
 use crate::device::DeviceType;
@@ -131,38 +131,81 @@ fn is_kind(kind: &Request, request: &Request) -> bool {
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     kinds: Workload,
-    /// For each class, the set of kinds that it can serve.
-    masks: Vec<u8>,
-    /// For each class that can serve any, what it is to SR-IOV and groups.
-    roles: Vec<u8>,
+    /// For each class, what it can serve.
+    table: Table,
     /// Whether any class has a role that may couple it with another.
     coupled: bool,
     /// The classes and the rows that are heeded: numbers in the journals.
     births: u64,
     sequence: u64,
-    /// The hosts that are looked at; all if `None`.
-    few: Option<Few>,
+    /// The hosts that are looked at, in ascending order; all if `None`. The others lack what some kind wants.
+    few: Option<Arc<[u32]>>,
     /// For each set of kinds, for each of these hosts, how many devices can serve any of them; 255 stands for more.
     columns: Vec<Column>,
     /// The hosts for which the count alone proves nothing.
     complex: HostSet,
 }
 
-/// Some hosts, each with its place in the columns.
+/// What each class of pools is to some kinds of request.
 #[derive(Clone, Debug, Default)]
-struct Few {
-    ids: Vec<u32>,
-    places: HashMap<u32, usize>,
+struct Table {
+    /// The set of kinds that the class can serve.
+    masks: Vec<u8>,
+    /// If it can serve any, what the class is to SR-IOV and groups.
+    roles: Vec<u8>,
+    /// So many words of four numbers hold a number for each set of kinds.
+    words: usize,
+    /// In such words, for each class and each set of kinds, 1 if it counts for the set and 0 if not.
+    adds: Vec<u64>,
 }
 
-impl Few {
-    /// The place of a host, which it gets if need be.
-    fn place(&mut self, id: u32) -> usize {
-        *self.places.entry(id).or_insert_with(|| {
-            self.ids.push(id);
-            self.ids.len() - 1
+impl Table {
+    fn new(kinds: usize) -> Self {
+        Table { words: (1_usize << kinds).div_ceil(4), ..Table::default() }
+    }
+
+    fn grow(&mut self, classes: usize) {
+        self.masks.resize(classes, 0);
+        self.roles.resize(classes, 0);
+        self.adds.resize(classes * self.words, 0);
+    }
+
+    fn set(&mut self, class: usize, mask: u8, role: u8) {
+        (self.masks[class], self.roles[class]) = (mask, if mask == 0 { 0 } else { role });
+        for (at, word) in self.adds[class * self.words..][..self.words].iter_mut().enumerate() {
+            let counts = |number: usize| u64::from(usize::from(mask) & (at * 4 + number + 1) != 0);
+            *word = (0..4).map(|number| counts(number) << (16 * number)).sum();
+        }
+    }
+
+    /// For each set of kinds how many devices of a row can serve any of them, in words of four numbers; set `s` is number
+    /// `s - 1`.
+    #[inline(always)]
+    fn count<const WORDS: usize>(adds: &[[u64; WORDS]], row: &[u32]) -> [u64; WORDS] {
+        let sum = |lanes: &[u32]| {
+            let mut sums = [0_u64; WORDS];
+            for lane in lanes {
+                let add = &adds[(lane >> 8) as usize];
+                sums.iter_mut().zip(add).for_each(|(sum, add)| *sum += add * u64::from(lane & 255));
+            }
+            sums
+        };
+        // Within so many pools no number is over 16 bits.
+        if row.len() <= 256 {
+            return sum(row);
+        }
+        let capped = |word: u64| (0..4).map(|n| u64::from(capped(word, n)) << (16 * n)).sum::<u64>();
+        row.chunks(256).map(sum).fold([0; WORDS], |mut sums, more| {
+            sums.iter_mut().zip(more).for_each(|(sum, more)| *sum = capped(*sum) + capped(more));
+            sums
         })
     }
+}
+
+/// A number of a word, up to 255.
+#[inline(always)]
+fn capped(word: u64, number: usize) -> u8 {
+    ((word >> (16 * number)) as u16).min(255) as u8
 }
 
 impl Plan {
@@ -177,8 +220,7 @@ impl Plan {
         let sets = (1 << counting.wanted.len()) - 1;
         let mut plan = Plan {
             kinds: counting.kinds.clone(),
-            masks: Vec::new(),
-            roles: Vec::new(),
+            table: Table::new(counting.wanted.len()),
             coupled: false,
             births: fleet.classes.births().end(),
             sequence: fleet.sequence(),
@@ -187,18 +229,19 @@ impl Plan {
             complex: HostSet::new(),
         };
         plan.judge(fleet, 0..fleet.classes.len() as u32);
-        match plan.few(fleet) {
-            Some(ids) => {
-                plan.few = Some(Few {
-                    ids: Vec::with_capacity(ids.len()),
-                    places: HashMap::with_capacity(ids.len()),
-                });
-                plan.count_few(fleet, &ids);
-            }
-            None => {
-                plan.columns.iter_mut().for_each(|column| column.grow(fleet.id_bound() as usize));
-                (0..fleet.id_bound()).for_each(|id| plan.count(fleet, id, fleet.rows.lanes(id)));
-            }
+        plan.few = plan.find_few(fleet);
+        let places = plan.few.as_ref().map_or(fleet.rows.len(), |few| few.len());
+        plan.columns.iter_mut().for_each(|column| column.grow(places));
+        match plan.table.words {
+            1 => plan.fill::<1>(fleet, places),
+            2 => plan.fill::<2>(fleet, places),
+            _ => plan.fill::<{ (1 << MAX_KINDS) / 4 }>(fleet, places),
+        }
+        if plan.coupled {
+            (0..places).for_each(|place| {
+                let id = plan.few.as_ref().map_or(place as u32, |few| few[place]);
+                plan.note_roles(fleet, id);
+            });
         }
         plan
     }
@@ -214,11 +257,53 @@ impl Plan {
             return false;
         }
         self.judge(fleet, births.iter().copied());
-        changes.iter().for_each(|&id| self.count(fleet, id, fleet.rows.lanes(id)));
-        if self.few.as_ref().is_some_and(|few| few.ids.len() > 4096.max(fleet.rows.len() / 8)) {
+        let mut more = Vec::new();
+        for &id in changes {
+            let counts = self.counts(fleet.rows.lanes(id));
+            let place = match &self.few {
+                None => Ok(id as usize),
+                Some(few) => few.binary_search(&id),
+            };
+            match place {
+                Ok(place) => self.store(place, &counts),
+                // Who has nothing at all of a kind need not be looked at.
+                Err(_) if (0..self.kinds.requests.len()).any(|kind| counts[(1 << kind) - 1] == 0) => continue,
+                Err(_) => more.push((id, counts)),
+            }
+            if self.coupled {
+                self.note_roles(fleet, id);
+            }
+        }
+        if !more.is_empty() && !self.widen(more, 4096.max(fleet.rows.len() / 8)) {
             return false;
         }
         (self.births, self.sequence) = (fleet.classes.births().end(), fleet.sequence());
+        true
+    }
+
+    /// Looks at more hosts than before, if these are not too many then.
+    fn widen(&mut self, mut more: Vec<(u32, [u8; 1 << MAX_KINDS])>, most: usize) -> bool {
+        let Some(old) = self.few.take() else { return false };
+        more.sort_unstable();
+        more.dedup();
+        if old.len() + more.len() > most {
+            return false;
+        }
+        let known = old.iter().zip(0..).map(|(&id, place)| (id, Err(place)));
+        let mut all: Vec<(u32, Result<_, usize>)> =
+            known.chain(more.into_iter().map(|(id, counts)| (id, Ok(counts)))).collect();
+        all.sort_unstable_by_key(|(id, _)| *id);
+        let columns = self.columns.clone();
+        for (place, (_, from)) in all.iter().enumerate() {
+            match from {
+                Ok(counts) => self.store(place, counts),
+                Err(from) => {
+                    let counts: Vec<u8> = columns.iter().map(|column| column.get(*from)).collect();
+                    self.store(place, &counts);
+                }
+            }
+        }
+        self.few = Some(all.iter().map(|(id, _)| *id).collect());
         true
     }
 
@@ -228,8 +313,7 @@ impl Plan {
         let kinds = std::mem::take(&mut self.kinds);
         let prepared: Vec<Prepared<'_>> =
             kinds.requests.iter().map(|kind| Prepared::new(&pools, &kinds, kind, 0, kinds.cells())).collect();
-        self.masks.resize(fleet.classes.len(), 0);
-        self.roles.resize(fleet.classes.len(), 0);
+        self.table.grow(fleet.classes.len());
         for class in classes {
             let Some(pool) = fleet.classes.get(class).map(|class| &class.pool) else { continue };
             let serves = |(kind, request): (usize, &Prepared<'_>)| u8::from(request.allows(pool)) << kind;
@@ -240,8 +324,7 @@ impl Plan {
                 _ => 0,
             };
             let group = if pool.attributes.text(DEVICE_GROUP).is_some() { GROUPED } else { 0 };
-            self.masks[class as usize] = mask;
-            self.roles[class as usize] = role | group;
+            self.table.set(class as usize, mask, role | group);
             self.coupled |= mask != 0 && (role | group) & (PHYSICAL | GROUPED) != 0;
         }
         drop(prepared);
@@ -249,80 +332,101 @@ impl Plan {
     }
 
     /// The hosts that have any class for the rarest kind, if they are few and listed.
-    fn few(&self, fleet: &Fleet) -> Option<Vec<u32>> {
+    fn find_few(&self, fleet: &Fleet) -> Option<Arc<[u32]>> {
         let hosts = fleet.rows.len();
-        let mut best: Option<(u64, Vec<u32>)> = None;
+        let mut best: Option<(u64, Vec<&Vec<u32>>)> = None;
         for kind in 0..self.kinds.requests.len() {
-            let classes: Vec<u32> = (0..)
-                .zip(&self.masks)
-                .filter(|(_, mask)| **mask >> kind & 1 == 1)
-                .map(|(class, _)| class)
-                .collect();
-            let uses = classes.iter().map(|&class| fleet.classes.uses(class)).sum::<u64>();
-            let listed = classes.iter().all(|&class| fleet.lists.get(class).is_some());
-            if listed
+            let classes = (0..).zip(&self.table.masks).filter(|(_, mask)| **mask >> kind & 1 == 1);
+            let (mut uses, mut lists) = (0, Some(Vec::new()));
+            for (class, _) in classes {
+                uses += fleet.classes.uses(class);
+                lists = lists.zip(fleet.lists.get(class)).map(|(mut lists, list)| {
+                    lists.push(list);
+                    lists
+                });
+            }
+            if let Some(lists) = lists
                 && uses as usize <= hosts / SPARSE
                 && best.as_ref().is_none_or(|(least, _)| uses < *least)
             {
-                best = Some((uses, classes));
+                best = Some((uses, lists));
             }
         }
-        let (_, classes) = best?;
-        let mut ids: Vec<u32> =
-            classes.iter().filter_map(|&class| fleet.lists.get(class)).flatten().copied().collect();
-        // Hosts mostly come in their order, which this sort makes use of.
-        ids.sort();
-        ids.dedup();
-        Some(ids)
+        let (_, lists) = best?;
+        let mut few = HostSet::new();
+        for list in lists {
+            for &id in list {
+                few.insert(id);
+            }
+        }
+        Some(few.iter().collect())
     }
 
-    /// Counts hosts that lie far apart: their rows are fetched some at a time, so that the waits for memory overlap.
-    fn count_few(&mut self, fleet: &Fleet, ids: &[u32]) {
-        let (mut rows, mut ends) = (Vec::new(), Vec::new());
-        for ids in ids.chunks(64) {
-            rows.clear();
-            ends.clear();
-            for &id in ids {
-                rows.extend_from_slice(fleet.rows.lanes(id));
-                ends.push(rows.len());
+    /// Counts all hosts that are looked at, of which there are so many.
+    fn fill<const WORDS: usize>(&mut self, fleet: &Fleet, places: usize) {
+        let adds = self.table.adds.as_chunks::<WORDS>().0;
+        let (mut near, mut ends) = (Vec::new(), Vec::new());
+        for first in (0..places).step_by(BLOCK) {
+            let mut counts = [[0; BLOCK]; 1 << MAX_KINDS];
+            let mut count = |place: usize, row: &[u32]| {
+                let sums = Table::count(adds, row);
+                for number in 0..4 * WORDS {
+                    counts[number][columns::within(place)] = capped(sums[number / 4], number % 4);
+                }
+            };
+            let block = first..places.min(first + BLOCK);
+            match &self.few {
+                None => block.for_each(|id| count(id, fleet.rows.lanes(id as u32))),
+                // The rows lie far apart: all are fetched before any is looked at, so that the waits for memory overlap.
+                Some(few) => {
+                    near.clear();
+                    ends.clear();
+                    for &id in &few[block.clone()] {
+                        near.extend_from_slice(fleet.rows.lanes(id));
+                        ends.push(near.len());
+                    }
+                    let mut start = 0;
+                    for (place, &end) in block.zip(&ends) {
+                        count(place, &near[start..end]);
+                        start = end;
+                    }
+                }
             }
-            let mut start = 0;
-            for (&id, &end) in ids.iter().zip(&ends) {
-                self.count(fleet, id, &rows[start..end]);
-                start = end;
+            for (column, counts) in self.columns.iter_mut().zip(&counts) {
+                *column.block(first / BLOCK) = *counts;
             }
         }
     }
 
-    /// Counts one host anew, from its row.
-    fn count(&mut self, fleet: &Fleet, id: u32, row: &[u32]) {
-        let place = match &mut self.few {
-            Some(few) => few.place(id),
-            None => id as usize,
-        };
-        let mut parts = [0_u32; 1 << MAX_KINDS];
-        let mut roles = 0;
-        for &lane in row {
-            let class = (lane >> 8) as usize;
-            let mask = self.masks[class];
-            if mask != 0 {
-                parts[mask as usize] += lane & 255;
-                roles |= self.roles[class];
-            }
+    /// Counts one row.
+    fn counts(&self, row: &[u32]) -> [u8; 1 << MAX_KINDS] {
+        fn of<const WORDS: usize>(adds: &[u64], row: &[u32]) -> [u8; 1 << MAX_KINDS] {
+            let sums = Table::count(adds.as_chunks::<WORDS>().0, row);
+            std::array::from_fn(|number| sums.get(number / 4).map_or(0, |word| capped(*word, number % 4)))
         }
-        for (set, column) in (1..).zip(&mut self.columns) {
-            let serving = |&(mask, _): &(usize, &u32)| mask & set != 0;
-            let count: u32 = parts.iter().enumerate().filter(serving).map(|(_, count)| count).sum();
+        match self.table.words {
+            1 => of::<1>(&self.table.adds, row),
+            2 => of::<2>(&self.table.adds, row),
+            _ => of::<{ (1 << MAX_KINDS) / 4 }>(&self.table.adds, row),
+        }
+    }
+
+    fn store(&mut self, place: usize, counts: &[u8]) {
+        for (column, count) in self.columns.iter_mut().zip(counts) {
             column.grow(place + 1);
-            column.set(place, count.min(255) as u8);
+            column.set(place, *count);
         }
-        if self.coupled {
-            let exclusive = roles & (PHYSICAL | VIRTUAL) == PHYSICAL | VIRTUAL && self.excludes(fleet, id);
-            if roles & GROUPED != 0 || exclusive {
-                self.complex.insert(id);
-            } else {
-                self.complex.remove(id);
-            }
+    }
+
+    /// Notes whether the count proves anything about a host.
+    fn note_roles(&mut self, fleet: &Fleet, id: u32) {
+        let lanes = fleet.rows.lanes(id).iter();
+        let roles = lanes.fold(0, |roles, lane| roles | self.table.roles[(lane >> 8) as usize]);
+        let exclusive = roles & (PHYSICAL | VIRTUAL) == PHYSICAL | VIRTUAL && self.excludes(fleet, id);
+        if roles & GROUPED != 0 || exclusive {
+            self.complex.insert(id);
+        } else {
+            self.complex.remove(id);
         }
     }
 
@@ -331,7 +435,7 @@ impl Plan {
         let of_role = |role: u8| {
             fleet.rows.slots(id).filter(move |slot| {
                 let class = slot.class as usize;
-                slot.count > 0 && self.masks[class] != 0 && self.roles[class] & role != 0
+                slot.count > 0 && self.table.roles[class] & role != 0
             })
         };
         let card = |class: u32| fleet.classes.pool(class).attributes.text("address");
@@ -350,19 +454,13 @@ impl Plan {
         let words = columns::at_least(&self.columns, &bounds);
         let mut passing = match &self.few {
             None => HostSet::from_words(words),
-            Some(few) => {
-                let mut passing = HostSet::with_room(fleet.id_bound());
-                HostSet::from_words(words).iter().for_each(|place| {
-                    passing.insert(few.ids[place as usize]);
-                });
-                passing
-            }
+            Some(few) => HostSet::of_listed(Arc::clone(few), words),
         };
         let mut open = HostSet::new();
         match counting.proof {
             _ if !exact => {
                 let wrong: Vec<u32> = passing.iter().filter(|&id| !self.has(fleet, id, &needs)).collect();
-                passing.remove_all(&wrong);
+                passing.remove_all(wrong);
                 if counting.proof != Proof::Fits {
                     open = passing.clone();
                 }
@@ -372,10 +470,12 @@ impl Plan {
                 open = self.complex.clone();
                 open.intersect(&passing);
             }
+            // Where no device can serve two kinds of request, the order makes no difference.
+            Proof::InTurn if self.table.masks.iter().all(|mask| mask.count_ones() < 2) => {}
             Proof::InTurn => {
                 let wrong: Vec<u32> =
                     passing.iter().filter(|&id| !self.serves_in_turn(fleet, id, &counting.order)).collect();
-                passing.remove_all(&wrong);
+                passing.remove_all(wrong);
             }
             Proof::Nothing => open = passing.clone(),
         }
@@ -386,7 +486,7 @@ impl Plan {
     fn has(&self, fleet: &Fleet, id: u32, needs: &[u64]) -> bool {
         let mut parts = [0_u64; 1 << MAX_KINDS];
         for slot in fleet.rows.slots(id) {
-            parts[self.masks[slot.class as usize] as usize] += u64::from(slot.count);
+            parts[self.table.masks[slot.class as usize] as usize] += u64::from(slot.count);
         }
         (1..).zip(needs).all(|(set, &need)| {
             let serving = |&(mask, _): &(usize, &u64)| mask & set != 0;
@@ -397,7 +497,7 @@ impl Plan {
     /// Serves one request after the other from the pools in their order, as Nova does for a guest without NUMA cells.
     fn serves_in_turn(&self, fleet: &Fleet, id: u32, order: &[(usize, u32)]) -> bool {
         let mut slots: Vec<(u8, u32)> =
-            fleet.rows.slots(id).map(|slot| (self.masks[slot.class as usize], slot.count)).collect();
+            fleet.rows.slots(id).map(|slot| (self.table.masks[slot.class as usize], slot.count)).collect();
         order.iter().all(|&(kind, count)| {
             let mut missing = count;
             for (mask, left) in &mut slots {
@@ -413,8 +513,9 @@ impl Plan {
 
     pub(super) fn bytes(&self) -> usize {
         self.columns.iter().map(Column::bytes).sum::<usize>()
-            + self.few.as_ref().map_or(0, |few| few.ids.capacity() * 4 + few.places.capacity() * 17)
-            + self.masks.capacity() * 2
+            + self.few.as_ref().map_or(0, |few| few.len() * 4)
+            + self.table.masks.capacity() * 2
+            + self.table.adds.capacity() * 8
             + self.complex.bytes()
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::classes::Classes;
 use super::memory::{push, tight};
 use crate::error::Result;
 use crate::limits;
@@ -36,6 +35,60 @@ impl Span {
 
     fn range(self) -> std::ops::Range<usize> {
         self.start as usize..self.start as usize + self.len as usize
+    }
+}
+
+/// What is seen of rows while they are read.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    /// Of each class what it is, and how often it occurs.
+    classes: Vec<(u32, u32)>,
+    /// The hosts that have a rare class, with the class.
+    pub(super) rare: Vec<(u32, u32)>,
+    /// The hosts whose classes are not in the order of their ranks.
+    pub(super) unordered: Vec<u32>,
+}
+
+impl Tally {
+    /// What a class is that is not there.
+    const NONE: u32 = u32::MAX;
+
+    /// Of each class its rank and whether it is rare.
+    fn new(classes: &[Option<(u32, bool)>]) -> Self {
+        let kind = |(rank, rare): (u32, bool)| rank.min(1 << 24) * 2 + u32::from(rare);
+        let classes = classes.iter().map(|class| (class.map_or(Self::NONE, kind), 0)).collect();
+        Tally { classes, ..Tally::default() }
+    }
+
+    /// How often each class occurs.
+    pub(super) fn uses(&self) -> impl Iterator<Item = u64> {
+        self.classes.iter().map(|(_, uses)| u64::from(*uses))
+    }
+
+    /// Looks at a row, and returns how many of its counts are large.
+    fn count(&mut self, host: u32, row: &[u32]) -> Result<usize> {
+        let (mut large, mut last, mut most, mut ordered, mut rare) = (0, 0, 0, true, 0);
+        for &lane in row {
+            let Some((kind, uses)) = self.classes.get_mut((lane >> 8) as usize) else {
+                return Err(invalid("a pool is of a class that is not there"));
+            };
+            *uses += 1;
+            large += usize::from(lane & LARGE == LARGE);
+            ordered &= *kind | 1 >= last;
+            (last, most, rare) = (*kind & !1, most.max(*kind), rare | *kind & 1);
+        }
+        if most == Self::NONE {
+            return Err(invalid("a pool is of a class that is not there"));
+        }
+        if !ordered {
+            self.unordered.push(host);
+        }
+        if rare == 1 {
+            let of_row =
+                row.iter().map(|lane| lane >> 8).filter(|&class| self.classes[class as usize].0 & 1 == 1);
+            self.rare.extend(of_row.map(|class| (host, class)));
+        }
+        Ok(large)
     }
 }
 
@@ -179,9 +232,26 @@ impl Rows {
         self.unused = 0;
     }
 
-    /// How many pools all hosts have together.
-    pub(super) fn lane_count(&self) -> usize {
-        self.lanes.len() - self.unused
+    /// Where each row ends among the pools of all hosts.
+    pub(super) fn ends(&self) -> Vec<u32> {
+        let mut end = 0;
+        let ends = self.spans.iter().map(|span| {
+            end += span.len;
+            end
+        });
+        ends.collect()
+    }
+
+    /// All rows in the order of ids, those that follow on each other in memory as one.
+    pub(super) fn runs(&self) -> impl Iterator<Item = &[u32]> {
+        let mut spans = self.spans.iter().filter(|span| span.len > 0).peekable();
+        std::iter::from_fn(move || {
+            let mut run = spans.next()?.range();
+            while let Some(next) = spans.next_if(|next| next.start as usize == run.end) {
+                run.end = next.range().end;
+            }
+            Some(&self.lanes[run])
+        })
     }
 
     /// The counts over 254: host, place in its row, count.
@@ -189,62 +259,55 @@ impl Rows {
         self.large.iter().map(|(&(host, slot), &count)| (host, slot, count))
     }
 
-    /// Takes over the rows of a snapshot, and counts the use of their classes.
+    /// Takes over the rows of a snapshot, given where each ends, and of each class its rank and whether it is rare.
     ///
     /// # Errors
     ///
     /// [`crate::ErrorKind::InvalidSnapshot`] when they contradict themselves.
     pub(super) fn restore(
-        &mut self,
         ends: &[u32],
         lanes: &[u8],
         large: &[(u32, u32, u32)],
-        classes: &mut Classes,
-    ) -> Result<()> {
-        let known = classes.len();
-        let mut uses = vec![0_u64; known];
+        classes: &[Option<(u32, bool)>],
+    ) -> Result<(Self, Tally)> {
         let total = ends.last().map_or(0, |&end| end as usize);
         if !ends.is_sorted() || total.checked_mul(4) != Some(lanes.len()) {
             return Err(invalid("the rows of hosts are out of bounds"));
         }
-        self.lanes.reserve_exact(total + ends.len());
-        self.spans.reserve_exact(ends.len());
+        let padding = ends.iter().zip([0].iter().chain(ends)).filter(|(end, start)| (*end - *start) % 2 == 1);
+        let room = total + padding.count();
+        limits::check("number of pools of all hosts", room, u32::MAX as usize)?;
+        let mut rows = Rows {
+            lanes: Vec::with_capacity(room),
+            spans: Vec::with_capacity(ends.len()),
+            ..Rows::default()
+        };
+        let mut tally = Tally::new(classes);
         let mut start = 0;
         let mut with_large = 0;
-        for &end in ends {
-            let span = Span { start: self.lanes.len() as u32, len: end - start };
+        for (host, &end) in (0..).zip(ends) {
+            let span = Span { start: rows.lanes.len() as u32, len: end - start };
             let row = lanes[start as usize * 4..end as usize * 4].as_chunks::<4>().0;
-            self.lanes.extend(row.iter().map(|lane| u32::from_le_bytes(*lane)));
-            for &lane in &self.lanes[span.range()] {
-                match uses.get_mut((lane >> 8) as usize) {
-                    Some(uses) => *uses += 1,
-                    None => return Err(invalid("a pool is of a class that is not there")),
-                }
-                with_large += usize::from(lane & LARGE == LARGE);
-            }
+            rows.lanes.extend(row.iter().map(|lane| u32::from_le_bytes(*lane)));
+            with_large += tally.count(host, &rows.lanes[span.range()])?;
             if span.len % 2 == 1 {
-                self.lanes.push(0);
+                rows.lanes.push(0);
             }
-            self.spans.push(span);
+            rows.spans.push(span);
             start = end;
         }
         for &(host, slot, count) in large {
-            let row = self.spans.get(host as usize).map(|span| &self.lanes[span.range()]);
+            let row = rows.spans.get(host as usize).map(|span| &rows.lanes[span.range()]);
             let lane = row.and_then(|row| row.get(slot as usize));
             let marked = lane.is_some_and(|lane| lane & LARGE == LARGE) && count >= LARGE;
-            if !marked || self.large.insert((host, slot), count).is_some() {
+            if !marked || rows.large.insert((host, slot), count).is_some() {
                 return Err(invalid("a large count is out of place"));
             }
         }
         if with_large != large.len() {
             return Err(invalid("a large count is missing"));
         }
-        for (class, uses) in (0..).zip(uses) {
-            if uses > 0 && !classes.use_times(class, uses) {
-                return Err(invalid("a pool is of a class that is not there"));
-            }
-        }
-        Ok(())
+        Ok((rows, tally))
     }
 
     pub(super) fn bytes(&self) -> usize {

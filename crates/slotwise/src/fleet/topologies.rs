@@ -4,7 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::memory::push;
+use crate::error::Result;
 use crate::numa::NumaTopology;
+use crate::snapshot::invalid;
 
 /// Which topology each host has.
 #[derive(Clone, Debug, Default)]
@@ -82,6 +84,25 @@ impl Topologies {
             numbers.push(*place);
         }
         (numbers, list)
+    }
+
+    /// Takes over what [`Topologies::in_order`] gave.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::ErrorKind::InvalidSnapshot`] when it contradicts itself.
+    pub(super) fn restore(of_host: Vec<u32>, list: Vec<NumaTopology>) -> Result<Self> {
+        let mut hosts = vec![0_u32; list.len() + 1];
+        for &number in &of_host {
+            *hosts.get_mut(number as usize).ok_or_else(|| invalid("a NUMA topology is missing"))? += 1;
+        }
+        let list: Vec<(Arc<NumaTopology>, u32)> =
+            list.into_iter().map(Arc::new).zip(hosts.split_off(1)).collect();
+        let index: HashMap<_, _> = list.iter().map(|(topology, _)| Arc::clone(topology)).zip(0..).collect();
+        if index.len() != list.len() || list.iter().any(|(_, hosts)| *hosts == 0) {
+            return Err(invalid("a NUMA topology is there twice, or of no host"));
+        }
+        Ok(Topologies { of_host, list, index, free: BTreeSet::new() })
     }
 
     pub(super) fn bytes(&self) -> usize {

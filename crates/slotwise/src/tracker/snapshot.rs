@@ -109,7 +109,7 @@ impl Tracker {
     /// The whole state as versioned, checksummed bytes; equal states give equal bytes.
     #[must_use]
     pub fn snapshot(&self) -> Vec<u8> {
-        snapshot::write(Kind::Tracker, &self.stored(), 0)
+        snapshot::write(Kind::Tracker, &self.stored())
     }
 
     /// The state that [`Tracker::snapshot`] wrote.
