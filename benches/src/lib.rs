@@ -2,6 +2,7 @@
 
 pub mod doors;
 pub mod fleet;
+pub mod fleet_doors;
 pub mod host;
 pub mod plot;
 pub mod table;

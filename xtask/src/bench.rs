@@ -60,9 +60,11 @@ fn compare_fleet(arguments: &[String]) -> Result<()> {
         bail!("compare fleet takes one number of hosts, but got {arguments:?}");
     }
     toolchain::ensure()?;
-    sh::build_workspace("release")?;
+    wasm::build()?;
+    python::install_profile("release")?;
+    sh::run(&mut sh::cargo(["build", "--workspace", "--release", "--bin", "compare-fleet"]))?;
     let mut compare = sh::program(sh::target_dir().join("release/compare-fleet"));
-    compare.args(arguments);
+    compare.args(arguments).env("SLOTWISE_PYTHON", python::python()).env("SLOTWISE_WASM", wasm::path());
     match nova::interpreter()? {
         Ok(python) => compare.env("SLOTWISE_NOVA_PYTHON", python),
         Err(reason) => compare.env("SLOTWISE_NOVA_REASON", reason),

@@ -546,7 +546,7 @@ HOSTS  OUTCOME             REQUEST
     2  lack vendor_id      gpu
     1  lacks free devices  gpu
 
-gpu: 2 of vendor_id=10de product_id=20b0 dev_type=type-PCI
+gpu: 2 of vendor_id=10de product_id=20b0
 STEP ";
     assert!(ran.stdout.starts_with(expected), "{}", ran.stdout);
     let document = run(&tree, &format!("{flavor} --json")).json();

@@ -71,6 +71,9 @@ impl Names {
         Ok(())
     }
 
+    /// So many names are put into the index at once.
+    const AT_ONCE: usize = 32;
+
     /// Takes over the names of a snapshot: one text, and where in it the name of each id ends.
     ///
     /// # Errors
@@ -94,15 +97,23 @@ impl Names {
         names.index.reserve(ends.len(), |_| 0);
         let (spans, text) = (&names.spans, &names.text);
         let of = |id: u32| &text[spans[id as usize].range()];
-        for id in 0..ends.len() as u32 {
-            let name = of(id);
-            if name.is_empty() {
-                continue;
+        let mut hashes = [0; Self::AT_ONCE];
+        for first in (0..ends.len()).step_by(Self::AT_ONCE) {
+            let some = || {
+                (first as u32..ends.len() as u32).zip(0..Self::AT_ONCE).filter(|(id, _)| !of(*id).is_empty())
+            };
+            for (id, place) in some() {
+                Names::check(of(id))?;
+                hashes[place] = hash(of(id));
+                // Its place in the index is looked at in vain, so that the waits for memory overlap.
+                std::hint::black_box(names.index.find(hashes[place], |_| false));
             }
-            Names::check(name)?;
-            match names.index.entry(hash(name), |&other| of(other) == name, |&other| hash(of(other))) {
-                Entry::Vacant(entry) => drop(entry.insert(id)),
-                Entry::Occupied(_) => return Err(invalid("two hosts have the same name")),
+            for (id, place) in some() {
+                let known = |&other: &u32| of(other) == of(id);
+                match names.index.entry(hashes[place], known, |&other| hash(of(other))) {
+                    Entry::Vacant(entry) => drop(entry.insert(id)),
+                    Entry::Occupied(_) => return Err(invalid("two hosts have the same name")),
+                }
             }
         }
         Ok(names)
