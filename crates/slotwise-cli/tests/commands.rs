@@ -533,8 +533,8 @@ fn a_fleet_is_explained() {
     let tree = host();
     let gpus = |count: u32| json!([{"vendor_id": "10de", "product_id": "20b0", "count": count}]);
     let line = |host: &str, pools: Value| json!({"host": host, "pools": pools}).to_string();
-    tree.write("a.jsonl", &format!("{}\n\n{}\n", line("h1", gpus(4)), line("h2", gpus(0))));
-    tree.write("b.jsonl", &[line("h3", json!([])), line("h4", json!(null))].join("\n"));
+    tree.write("a.jsonl", format!("{}\n\n{}\n", line("h1", gpus(4)), line("h2", gpus(0))));
+    tree.write("b.jsonl", [line("h3", json!([])), line("h4", json!(null))].join("\n"));
     let flavor = "explain request gpu:2 --config nova.conf --fleet a.jsonl b.jsonl";
     let ran = run(&tree, flavor);
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran:?}");
@@ -573,7 +573,7 @@ STEP ";
     }
 
     // A bad line is named by file and line, and shown.
-    tree.write("bad.jsonl", &format!("{}\n\n{{\"host\": \"h9\", \"pools\": 7}}\n", line("h8", gpus(1))));
+    tree.write("bad.jsonl", format!("{}\n\n{{\"host\": \"h9\", \"pools\": 7}}\n", line("h8", gpus(1))));
     let bad = run(&tree, "explain request gpu:1 --config nova.conf --fleet a.jsonl bad.jsonl");
     assert_eq!((bad.code, bad.stdout.as_str()), (Some(2), ""), "{bad:?}");
     assert!(
