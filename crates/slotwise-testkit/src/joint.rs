@@ -27,9 +27,10 @@ pub fn instance(seed: u64, size: Size) -> (Host, Tracker, Workload) {
 }
 
 /// The fewest search steps with which an instance is decided, and whether it fits; `None` if the workload contradicts
-/// itself. An instance that is not decided within `most` steps counts as one that takes more.
+/// itself. An instance that is not decided within `most` steps counts as one that takes more. What is `rough` is up to
+/// twice as much.
 #[must_use]
-pub fn steps(tracker: &Tracker, workload: &Workload, most: u64) -> Option<(u64, bool)> {
+pub fn steps(tracker: &Tracker, workload: &Workload, most: u64, rough: bool) -> Option<(u64, bool)> {
     let decide = |budget| {
         let workload = Workload { budget: Some(budget), ..workload.clone() };
         tracker.fit(&workload).ok()
@@ -43,7 +44,7 @@ pub fn steps(tracker: &Tracker, workload: &Workload, most: u64) -> Option<(u64, 
             fit => break fit.fits(),
         }
     };
-    let mut low = 0;
+    let mut low = if rough { high } else { 0 };
     while low < high {
         let middle = low + (high - low) / 2;
         match decide(middle)? {

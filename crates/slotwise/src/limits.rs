@@ -39,7 +39,7 @@ pub const MAX_CELL_CHOICE: usize = 16;
 /// The most hosts of a fleet, and the most reservations in it.
 pub const MAX_HOSTS: usize = 1 << 28;
 
-/// The most workloads that are placed in one call.
+/// The most workloads that are placed, or claimed together, in one call.
 pub const MAX_BATCH: usize = 1024;
 
 /// Every limit by its name, in the order above.

@@ -19,7 +19,7 @@ use crate::numa::NumaTopology;
 use crate::pool_set::PoolKey;
 use crate::request::{Strategy, Workload};
 use crate::solve::bins::Attributes;
-use crate::solve::{self, Decision};
+use crate::solve::{self, Budget, Decision};
 use crate::stock::Families;
 
 /// Free devices of one host that are interchangeable.
@@ -327,9 +327,20 @@ impl Pools {
         purpose: Purpose,
         attributes: Option<&dyn Attributes>,
     ) -> Result<Fit> {
+        self.decide_within(workload, purpose, attributes, &Budget::of(&[workload]))
+    }
+
+    /// The same with what is left of a budget.
+    pub(crate) fn decide_within(
+        &self,
+        workload: &Workload,
+        purpose: Purpose,
+        attributes: Option<&dyn Attributes>,
+        budget: &Budget,
+    ) -> Result<Fit> {
         workload.validate().map_err(|e| e.inside("workload"))?;
         let decision = match workload.strategy {
-            Strategy::Exact => solve::exact(self, workload, attributes)?,
+            Strategy::Exact => solve::exact(self, workload, attributes, budget)?,
             Strategy::Nova => nova::nova(self, workload, purpose),
         };
         Ok(match decision {

@@ -14,6 +14,7 @@ pub(crate) fn no_fit(
     pools: &Pools,
     prepared: &[Prepared<'_>],
     constraints: &[Constraint],
+    shortages: &[String],
     conflict: Vec<usize>,
 ) -> NoFit {
     let list = &pools.list;
@@ -24,7 +25,7 @@ pub(crate) fn no_fit(
         .sum();
     let requests: Vec<RequestReport> =
         prepared.iter().enumerate().map(|(i, p)| p.report(i, list, EXACT_STEPS)).collect();
-    let couplings = couplings(pools, prepared, constraints, &conflict);
+    let couplings = couplings(pools, prepared, constraints, shortages, &conflict);
     with_reports(prepared, constraints, &couplings, conflict, usable, requests)
 }
 
@@ -33,8 +34,9 @@ fn couplings(
     pools: &Pools,
     prepared: &[Prepared<'_>],
     constraints: &[Constraint],
+    shortages: &[String],
     conflict: &[usize],
-) -> Vec<&'static str> {
+) -> Vec<String> {
     let list = &pools.list;
     let usable: Vec<bool> =
         list.iter().map(|pool| conflict.iter().any(|&r| prepared[r].allows(pool))).collect();
@@ -42,13 +44,15 @@ fn couplings(
     let mut couplings = Vec::new();
     if list.iter().zip(&usable).any(|(pool, usable)| *usable && pool.attributes.text(DEVICE_GROUP).is_some())
     {
-        couplings.push("device groups are handed out as a whole");
+        couplings.push("device groups are handed out as a whole".to_owned());
     }
     if Families::new(list).list.iter().any(|family| any(&family.physical) && any(&family.virtuals)) {
-        couplings.push("a physical function excludes its own virtual functions");
+        couplings.push("a physical function excludes its own virtual functions".to_owned());
     }
-    if constraints.iter().any(|constraint| constraint.requests.iter().any(|r| conflict.contains(r))) {
-        couplings.push("too few of them agree or differ as asked");
+    if !shortages.is_empty() {
+        couplings.extend_from_slice(shortages);
+    } else if constraints.iter().any(|constraint| constraint.requests.iter().any(|r| conflict.contains(r))) {
+        couplings.push("too few of them agree or differ as asked".to_owned());
     }
     couplings
 }
@@ -57,7 +61,7 @@ fn couplings(
 pub(crate) fn with_reports(
     prepared: &[Prepared<'_>],
     constraints: &[Constraint],
-    couplings: &[&str],
+    couplings: &[String],
     conflict: Vec<usize>,
     usable: u64,
     requests: Vec<RequestReport>,
@@ -70,7 +74,7 @@ pub(crate) fn with_reports(
 fn paragraph(
     prepared: &[Prepared<'_>],
     constraints: &[Constraint],
-    couplings: &[&str],
+    couplings: &[String],
     conflict: &[usize],
     needed: u64,
     usable: u64,
@@ -83,12 +87,7 @@ fn paragraph(
         [one] => write!(text, "{one} needs {}", devices(needed)),
         many => write!(text, "{} together need {}", join(many), devices(needed)),
     };
-    for constraint in constraints.iter().filter(|c| c.requests.iter().any(|r| conflict.contains(r))) {
-        let _ = match constraint.relation {
-            Relation::Same => write!(text, " with the same {}", constraint.key),
-            Relation::Distinct => write!(text, " with different {}", constraint.key),
-        };
-    }
+    text.push_str(&asked_of_them(prepared, constraints, conflict));
     let _ = match usable {
         0 => write!(text, ", but no free device can serve {}", if names.len() == 1 { "it" } else { "them" }),
         few if few < needed => write!(
@@ -124,6 +123,39 @@ fn paragraph(
         }
         let left = report.steps.last().map_or(report.free, |step| step.left);
         let _ = write!(text, "; {left} {} left.", if left == 1 { "is" } else { "are" });
+    }
+    text
+}
+
+/// What the devices of requests in conflict must have in common, or not.
+fn asked_of_them(prepared: &[Prepared<'_>], constraints: &[Constraint], conflict: &[usize]) -> String {
+    let mut seen: Vec<(Relation, &str)> = Vec::new();
+    let mut text = String::new();
+    let inside = |constraint: &Constraint| -> Vec<usize> {
+        conflict.iter().copied().filter(|r| constraint.requests.contains(r)).collect()
+    };
+    for constraint in constraints {
+        let alike = (constraint.relation, constraint.key.as_str());
+        if inside(constraint).is_empty() || seen.contains(&alike) {
+            continue;
+        }
+        text.push_str(if seen.is_empty() { " " } else { " and " });
+        seen.push(alike);
+        text.push_str(&match alike {
+            (Relation::Same, key) => format!("with the same {key}"),
+            (Relation::Distinct, "address") => "each from another card".to_owned(),
+            (Relation::Distinct, key) => format!("each with another {key}"),
+        });
+        let like: Vec<&Constraint> =
+            constraints.iter().filter(|other| (other.relation, other.key.as_str()) == alike).collect();
+        if conflict.len() > 1 && !like.iter().any(|other| inside(other).len() == conflict.len()) {
+            let mut who: Vec<usize> = like.iter().flat_map(|other| inside(other)).collect();
+            who.sort_unstable();
+            who.dedup();
+            let names: Vec<String> = who.iter().map(|&r| name(&prepared[r], r)).collect();
+            let within = if like.iter().all(|other| other.requests.len() == 1) { "within" } else { "among" };
+            let _ = write!(text, " ({within} {})", join(&names));
+        }
     }
     text
 }

@@ -484,6 +484,7 @@ impl Workload {
     fn validate_constraints(&self) -> Result<()> {
         limits::check("number of constraints", self.constraints.len(), limits::MAX_CONSTRAINTS)
             .map_err(|e| e.inside("constraints"))?;
+        let all = self.all_constraints();
         for (i, constraint) in self.constraints.iter().enumerate() {
             let place = |e: Error| e.inside(format!("constraints[{i}]"));
             let mut spanned = std::collections::BTreeSet::new();
@@ -506,12 +507,13 @@ impl Workload {
                     "a constraint spans at least one request",
                 )));
             }
+            // Two devices that are under both constraints cannot be served, whatever the host has.
             let opposite = |other: &Constraint| {
-                other.key == constraint.key
-                    && other.relation != constraint.relation
-                    && other.requests.iter().filter(|r| spanned.contains(r)).count() > 1
+                let both = spanned.iter().filter(|r| other.requests.contains(r));
+                let devices: u64 = both.map(|&r| u64::from(self.requests[r].count)).sum();
+                other.key == constraint.key && other.relation != constraint.relation && devices > 1
             };
-            if self.constraints.iter().any(opposite) {
+            if all.iter().any(opposite) {
                 return Err(place(contradiction(&constraint.key)));
             }
         }

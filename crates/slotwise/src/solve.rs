@@ -19,6 +19,7 @@ mod choose;
 mod flow;
 mod greedy;
 mod layout;
+mod linear;
 mod options;
 mod problem;
 mod refute;
@@ -28,7 +29,8 @@ mod verify;
 pub(crate) use self::verify::verify;
 
 use self::bins::{Attributes, Bins, DEVICE_GROUP, Tiers};
-use self::budget::{Budget, Exhausted};
+pub(crate) use self::budget::Budget;
+use self::budget::Exhausted;
 use self::choose::Chooser;
 use self::greedy::{Greedy, greedy};
 use self::problem::{Ask, Problem, Table};
@@ -56,6 +58,7 @@ pub(crate) fn exact(
     pools: &Pools,
     workload: &Workload,
     attributes: Option<&dyn Attributes>,
+    budget: &Budget,
 ) -> Result<Decision> {
     let grouped = pools.list.iter().any(|pool| pool.attributes.text(DEVICE_GROUP).is_some());
     let ordered =
@@ -67,7 +70,7 @@ pub(crate) fn exact(
             Greedy::Stuck => {}
         }
     }
-    Solver::new(pools, &[workload], attributes).map(Solver::decide)
+    Solver::new(pools, &[workload], attributes, budget).map(Solver::decide)
 }
 
 /// Whether there is an assignment, without the choice or the reason; `None` if the search budget ran out.
@@ -80,14 +83,15 @@ pub(crate) fn servable(pools: &Pools, workload: &Workload) -> Option<bool> {
             Greedy::Stuck => {}
         }
     }
-    let solver = Solver::new(pools, &[workload], None).ok()?;
+    let budget = Budget::of(&[workload]);
+    let solver = Solver::new(pools, &[workload], None, &budget).ok()?;
     let all: Vec<usize> = (0..solver.items.len()).collect();
     solver.servable(&all).ok()
 }
 
 /// Finds an assignment for several workloads together, whose requests follow one another in it.
 ///
-/// The first workload says what is preferred, and the budgets add up.
+/// The first workload says what is preferred.
 ///
 /// # Errors
 ///
@@ -96,8 +100,9 @@ pub(crate) fn joint(
     pools: &Pools,
     workloads: &[&Workload],
     attributes: Option<&dyn Attributes>,
+    budget: &Budget,
 ) -> Result<Fit> {
-    Ok(match Solver::new(pools, workloads, attributes)?.decide() {
+    Ok(match Solver::new(pools, workloads, attributes, budget)?.decide() {
         Decision::Fits(assignment) => Fit::Fits(assignment),
         Decision::NoFit(no) => Fit::NoFit(no),
         Decision::Undecided(undecided) => Fit::Undecided(undecided),
@@ -117,8 +122,7 @@ struct Solver<'a> {
     constraints: Vec<Constraint>,
     keys: Vec<String>,
     bins: Bins,
-    steps: u64,
-    budget: Budget,
+    budget: &'a Budget,
 }
 
 impl<'a> Solver<'a> {
@@ -126,6 +130,7 @@ impl<'a> Solver<'a> {
         pools: &'a Pools,
         workloads: &[&'a Workload],
         attributes: Option<&dyn Attributes>,
+        budget: &'a Budget,
     ) -> Result<Self> {
         let mut items = Vec::new();
         let mut owners = Vec::new();
@@ -161,29 +166,13 @@ impl<'a> Solver<'a> {
                     format!("no device of this host has an attribute {:?}", crate::address::clip(unknown)),
                 )
                 .with_help("name a field, a tag or an extra info that a device has")
-                .inside("workload.constraints"));
+                .inside(named_at(workloads, unknown)));
             }
         }
         let tiers: Vec<Tiers> = workloads.iter().map(|workload| bins::tiers(workload)).collect();
         let bins = Bins::new(pools, &keys, attributes, &tiers);
-        let steps = workloads
-            .iter()
-            .fold(0_u64, |sum, w| sum.saturating_add(w.budget.unwrap_or(Workload::DEFAULT_BUDGET)));
         let cells_from = leader.and_then(|workload| workload.numa_cells_from.as_ref());
-        let budget = Budget::new(steps);
-        Ok(Solver {
-            pools,
-            items,
-            owners,
-            cells_from,
-            prefer,
-            spread_key,
-            constraints,
-            keys,
-            bins,
-            steps,
-            budget,
-        })
+        Ok(Solver { pools, items, owners, cells_from, prefer, spread_key, constraints, keys, bins, budget })
     }
 
     fn key(&self, name: &str) -> Option<usize> {
@@ -196,9 +185,9 @@ impl<'a> Solver<'a> {
                 message: format!(
                     "undecided: the search budget of {} steps ran out before an assignment was found or ruled out; \
                      raise the budget",
-                    self.steps
+                    self.budget.given()
                 ),
-                budget: self.steps,
+                budget: self.budget.given(),
             })
         })
     }
@@ -216,11 +205,11 @@ impl<'a> Solver<'a> {
     }
 
     fn table<'s>(&'s self, cells: Option<&'s [u32]>) -> Result<Table<'s>, Exhausted> {
-        Table::new(self.pools, &self.items, cells, &self.budget)
+        Table::new(self.pools, &self.items, cells, self.budget)
     }
 
     fn problem<'s>(&'s self, table: &Table<'_>, asks: &[Ask]) -> Result<Problem<'s>, Exhausted> {
-        Problem::new(self.pools, &self.bins, &self.keys, &self.constraints, table, asks, &self.budget)
+        Problem::new(self.pools, &self.bins, &self.keys, &self.constraints, table, asks, self.budget)
     }
 
     /// The assignment of these requests, with each guest on its own cells; or some of them that are in conflict.
@@ -244,7 +233,7 @@ impl<'a> Solver<'a> {
             Err(core) => return Ok(Err(core)),
         };
         let problem = self.problem(table, &asks)?;
-        let mut search = Search::new(&problem, &self.budget);
+        let mut search = Search::new(&problem, self.budget);
         if let Err(core) = search.solve()? {
             return Ok(Err(problem.requests(&core)));
         }
@@ -301,4 +290,30 @@ impl<'a> Solver<'a> {
         }
         Assignment { requests, numa_cells: None }
     }
+}
+
+/// Where the workloads name an attribute, as a place in the input.
+fn named_at(workloads: &[&Workload], key: &str) -> String {
+    for (w, workload) in workloads.iter().enumerate() {
+        let whole = if workloads.len() > 1 { format!("claims[{w}].workload") } else { "workload".to_owned() };
+        if let Some(i) = workload.constraints.iter().position(|constraint| constraint.key == key) {
+            return format!("{whole}.constraints[{i}]");
+        }
+        for (r, request) in workload.requests.iter().enumerate() {
+            let lists = [
+                ("same", &request.same),
+                ("distinct", &request.distinct),
+                ("prefer_same", &request.prefer_same),
+            ];
+            for (name, keys) in lists {
+                if let Some(i) = keys.iter().position(|own| own == key) {
+                    return format!("{whole}.requests[{r}].{name}[{i}]");
+                }
+            }
+        }
+        if workload.spread_over.as_deref() == Some(key) {
+            return format!("{whole}.spread_over");
+        }
+    }
+    "workload".to_owned()
 }

@@ -24,8 +24,8 @@ use crate::numa::NumaTopology;
 use crate::pool::{Group, Pools};
 use crate::pool_set::{PoolKey, PoolSet};
 use crate::request::{Request, Strategy, Workload};
-use crate::solve;
 use crate::solve::bins::{Attributes, DEVICE_GROUP};
+use crate::solve::{self, Budget};
 use crate::spec::{DeviceSpecs, Explanation};
 
 /// How a tracker works.
@@ -566,8 +566,12 @@ impl Tracker {
     ///
     /// As [`Tracker::fit`], and [`ErrorKind::InvalidArgument`] for an empty owner; nothing is claimed then.
     pub fn claim(&mut self, owner: &str, workload: &Workload) -> Result<Fit> {
+        self.claim_within(owner, workload, &Budget::of(&[workload]))
+    }
+
+    fn claim_within(&mut self, owner: &str, workload: &Workload, budget: &Budget) -> Result<Fit> {
         check_owner(owner)?;
-        let fit = self.pools().decide(workload, Purpose::Claim, Some(self))?;
+        let fit = self.pools().decide_within(workload, Purpose::Claim, Some(self), budget)?;
         if let Fit::Fits(assignment) = &fit {
             self.hold_all(owner, &workload.requests, assignment);
         }
@@ -598,13 +602,15 @@ impl Tracker {
     /// Claims devices for several workloads together: for all of them, or for none.
     ///
     /// Under strategy `exact` *no* means that no joint assignment exists. The answer spans the requests of all
-    /// workloads, in order.
+    /// workloads, in order. The call has one search budget for all that it does, the largest of the workloads'.
     ///
     /// # Errors
     ///
-    /// As [`Tracker::claim`], with the workload's index as place; [`ErrorKind::InvalidRequest`] when there are several
+    /// As [`Tracker::claim`], with the workload's index as place; [`ErrorKind::LimitExceeded`] for more than
+    /// [`limits::MAX_BATCH`] claims; [`ErrorKind::InvalidRequest`] when there are several
     /// workloads and one leaves its NUMA cells to be chosen.
     pub fn claim_all(&mut self, claims: &[Claim]) -> Result<Fit> {
+        limits::check("number of claims", claims.len(), limits::MAX_BATCH).map_err(|e| e.inside("claims"))?;
         for (i, Claim { owner, workload }) in claims.iter().enumerate() {
             check_owner(owner).map_err(|e| e.inside(format!("claims[{i}]")))?;
             workload.validate().map_err(|e| e.inside(format!("claims[{i}].workload")))?;
@@ -617,12 +623,14 @@ impl Tracker {
                 .inside(format!("claims[{i}].workload.numa_cells_from")));
             }
         }
+        let workloads: Vec<&Workload> = claims.iter().map(|claim| &claim.workload).collect();
+        let budget = Budget::of(&workloads);
         // One after the other is what usually works, and gives each the devices that it would get alone.
         let mut attempt = self.clone();
         let mut all = Assignment::default();
         let mut failed = None;
         for Claim { owner, workload } in claims {
-            match attempt.claim(owner, workload)? {
+            match attempt.claim_within(owner, workload, &budget)? {
                 Fit::Fits(assignment) => {
                     all.requests.extend(assignment.requests);
                     all.numa_cells = assignment.numa_cells;
@@ -640,8 +648,7 @@ impl Tracker {
         if claims.len() == 1 || claims.iter().any(|claim| claim.workload.strategy == Strategy::Nova) {
             return Ok(failed);
         }
-        let workloads: Vec<&Workload> = claims.iter().map(|claim| &claim.workload).collect();
-        let fit = solve::joint(self.pools(), &workloads, Some(self))?;
+        let fit = solve::joint(self.pools(), &workloads, Some(self), &budget)?;
         if let Fit::Fits(assignment) = &fit {
             let mut rest = assignment.requests.as_slice();
             for Claim { owner, workload } in claims {

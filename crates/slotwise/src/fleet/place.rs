@@ -15,7 +15,7 @@ use crate::limits;
 use crate::policy::Policy;
 use crate::pool::Pools;
 use crate::request::{Relation, Strategy, Workload};
-use crate::solve;
+use crate::solve::{self, Budget};
 use crate::stock::Families;
 
 /// Several workloads that are placed in one call.
@@ -505,7 +505,7 @@ fn together(pools: &Pools, workloads: &[&Workload]) -> Option<Option<Vec<Assignm
     }
     let fit = match workloads {
         [one] => pools.fit(one),
-        several => solve::joint(pools, several, None),
+        several => solve::joint(pools, several, None, &Budget::of(several)),
     };
     match fit {
         Ok(Fit::Fits(mut all)) => {

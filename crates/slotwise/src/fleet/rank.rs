@@ -14,7 +14,7 @@ use crate::limits;
 use crate::policy::{self, Policy, Query};
 use crate::pool::{Pool, Pools};
 use crate::request::{Strategy, Workload};
-use crate::solve;
+use crate::solve::{self, Budget};
 use crate::stock::Families;
 
 /// What makes a host a good choice.
@@ -390,5 +390,5 @@ fn serves_copies(pools: &Pools, workload: &Workload, copies: u32) -> bool {
         return pools.verdict(&all) == Some(true);
     }
     let copies = vec![workload; copies as usize];
-    solve::joint(pools, &copies, None).is_ok_and(|fit| fit.fits())
+    solve::joint(pools, &copies, None, &Budget::of(&copies)).is_ok_and(|fit| fit.fits())
 }

@@ -2,6 +2,8 @@
 
 use std::cell::Cell;
 
+use crate::request::Workload;
+
 /// The search budget ran out.
 #[derive(Debug)]
 pub(super) struct Exhausted;
@@ -14,14 +16,23 @@ const WORK_PER_STEP: u64 = 4096;
 
 /// The steps that may still be taken.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(crate) struct Budget {
+    given: u64,
     steps: Cell<u64>,
     work: Cell<u64>,
 }
 
 impl Budget {
-    pub(super) fn new(steps: u64) -> Self {
-        Budget { steps: Cell::new(steps), work: Cell::new(0) }
+    /// The budget of a call that decides these workloads: the largest of theirs, however many they are.
+    pub(crate) fn of(workloads: &[&Workload]) -> Self {
+        let own = |workload: &&Workload| workload.budget.unwrap_or(Workload::DEFAULT_BUDGET);
+        let given = workloads.iter().map(own).max().unwrap_or(Workload::DEFAULT_BUDGET);
+        Budget { given, steps: Cell::new(given), work: Cell::new(0) }
+    }
+
+    /// How many steps there were at first.
+    pub(super) fn given(&self) -> u64 {
+        self.given
     }
 
     pub(super) fn step(&self) -> Result<(), Exhausted> {

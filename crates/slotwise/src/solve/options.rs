@@ -87,7 +87,7 @@ impl Solver<'_> {
     /// Whether requests can be served with these options; if not, some of them that are in conflict.
     fn servable_as(&self, table: &Table<'_>, asks: &[Ask]) -> Result<Result<(), Vec<usize>>, Exhausted> {
         let problem = self.problem(table, asks)?;
-        let answer = Search::new(&problem, &self.budget).solve()?;
+        let answer = Search::new(&problem, self.budget).solve()?;
         // With other options a request may want members of groups that others leave over: then all have a say.
         let all = || asks.iter().map(|ask| ask.request).collect();
         Ok(answer.map_err(|core| if problem.grouped { all() } else { problem.requests(&core) }))
@@ -189,7 +189,7 @@ impl Solver<'_> {
             let mut go_on = rest.len() >= missing;
             if go_on {
                 let possible = [&cells[..], rest].concat();
-                let table = Table::new(self.pools, &self.items, Some(&possible), &self.budget)?;
+                let table = Table::new(self.pools, &self.items, Some(&possible), self.budget)?;
                 go_on = match look(&cells, &table)? {
                     Next::Done => return Ok(()),
                     Next::Skip => false,

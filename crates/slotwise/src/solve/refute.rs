@@ -1,5 +1,7 @@
 //! Why there is no assignment: a minimal set of requests that cannot be served together, and what was there for them.
 
+use std::collections::BTreeMap;
+
 use super::Solver;
 use super::budget::Exhausted;
 use super::problem::Ask;
@@ -8,7 +10,7 @@ use crate::filter::Prepared;
 use crate::fit::NoFit;
 use crate::pool::Pools;
 use crate::report;
-use crate::request::Workload;
+use crate::request::{Relation, Workload};
 
 /// The reason when one request cannot be served even alone.
 pub(super) fn lacking(pools: &Pools, workload: &Workload, request: usize) -> NoFit {
@@ -17,7 +19,7 @@ pub(super) fn lacking(pools: &Pools, workload: &Workload, request: usize) -> NoF
         .iter()
         .map(|request| Prepared::new(pools, workload, request, 0, workload.cells()))
         .collect();
-    report::no_fit(pools, &prepared, &[], vec![request])
+    report::no_fit(pools, &prepared, &[], &[], vec![request])
 }
 
 impl Solver<'_> {
@@ -38,7 +40,52 @@ impl Solver<'_> {
                 Prepared::new(self.pools, workload, request, 0, cells.unwrap_or(workload.cells()))
             })
             .collect();
-        report::no_fit(self.pools, &prepared, &self.constraints, conflict)
+        let shortages = self.shortages(&prepared, &conflict);
+        let mut no = report::no_fit(self.pools, &prepared, &self.constraints, &shortages, conflict);
+        if let (Some(choice), Some(shown)) = (self.cells_from, cells) {
+            let list = |cells: &[u32]| cells.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+            no.message.push_str(&format!(
+                " The guest may have any {} of the NUMA cells {}, and none of these choices will do; the counts are for {}.",
+                choice.count,
+                list(&choice.from),
+                list(shown)
+            ));
+        }
+        no
+    }
+
+    /// Constraints that single counts refute: how many values there are to differ in, or devices that agree.
+    fn shortages(&self, prepared: &[Prepared<'_>], conflict: &[usize]) -> Vec<String> {
+        let mut shortages = Vec::new();
+        for constraint in &self.constraints {
+            let requests = || conflict.iter().filter(|r| constraint.requests.contains(r));
+            let needed: u64 = requests().map(|&r| u64::from(prepared[r].count)).sum();
+            let Some(key) = self.key(&constraint.key).filter(|_| needed > 0) else { continue };
+            let mut values = BTreeMap::new();
+            for bin in &self.bins.list {
+                let pool = &self.pools.list[bin.pool];
+                if let Some(value) = bin.values[key].filter(|_| requests().any(|&r| prepared[r].allows(pool)))
+                {
+                    *values.entry(value).or_insert(0_u64) += u64::from(bin.count);
+                }
+            }
+            let (different, alike) = (values.len() as u64, values.values().copied().max().unwrap_or(0));
+            let key = &constraint.key;
+            let shortage = match constraint.relation {
+                Relation::Distinct if different < needed && key == "address" => {
+                    format!("they are on {different} different cards")
+                }
+                Relation::Distinct if different < needed => {
+                    format!("they differ in {different} values of {key}")
+                }
+                Relation::Same if alike < needed => format!("at most {alike} of them have the same {key}"),
+                _ => continue,
+            };
+            if !shortages.contains(&shortage) {
+                shortages.push(shortage);
+            }
+        }
+        shortages
     }
 
     fn narrow(&self, conflict: &mut Vec<usize>, core: Vec<usize>) -> Result<(), Exhausted> {
@@ -50,7 +97,7 @@ impl Solver<'_> {
         if self.cells_from.is_none() && core.iter().all(|&request| table.options[request].len() == 1) {
             let asks: Vec<Ask> = core.iter().map(|&request| Ask { request, option: Some(0) }).collect();
             let problem = self.problem(&table, &asks)?;
-            let mut search = Search::new(&problem, &self.budget);
+            let mut search = Search::new(&problem, self.budget);
             if let Some(counted) = search.counted_conflict()? {
                 *conflict = counted.into_iter().map(|at| asks[at].request).collect();
                 if search.is_counting() {

@@ -7,6 +7,7 @@ use super::bounds;
 use super::branch;
 use super::budget::{Budget, Exhausted};
 use super::layout::{Layout, Pair, View};
+use super::linear::{self, Linear};
 use super::problem::Problem;
 use crate::request::Relation;
 
@@ -75,7 +76,12 @@ pub(super) struct Search<'p> {
     pub(super) state: State,
     /// A solution of what is left, as devices per pair.
     witness: Vec<u64>,
+    /// How many nodes are looked at before the linear relaxation is asked again, and how many that will be the next time.
+    patience: (u32, u32),
 }
+
+/// How many nodes a search looks at before it asks the linear relaxation: most end before that.
+const PATIENCE: u32 = 64;
 
 impl<'p> Search<'p> {
     pub(super) fn new(problem: &'p Problem<'p>, budget: &'p Budget) -> Self {
@@ -101,7 +107,7 @@ impl<'p> Search<'p> {
         };
         let views = View::all(problem, &layout);
         let witness = vec![0; layout.pairs.len()];
-        Search { problem, bins, layout, views, budget, state, witness }
+        Search { problem, bins, layout, views, budget, state, witness, patience: (0, 0) }
     }
 
     /// How many devices of a bin a class may take now.
@@ -233,6 +239,7 @@ impl<'p> Search<'p> {
             blame: Bits::none(self.problem.classes),
         };
         let mut frames: Vec<Frame> = Vec::new();
+        self.patience.0 = PATIENCE;
         loop {
             let mut core = match self.relax(decided)? {
                 Relaxed::Solution(solution) => return Ok(Ok(solution)),
@@ -285,6 +292,25 @@ impl<'p> Search<'p> {
         if let Err(mut core) = bounds::check(self, &decided)? {
             core.add(&decided.blame);
             return Ok(Relaxed::Impossible(core));
+        }
+        if self.patience.0 > 0 {
+            self.patience.0 -= 1;
+        } else {
+            let linear = linear::relax(self, &decided, self.budget)?;
+            // Where it settles nothing it is asked half as often.
+            self.patience.1 = if linear.is_settled() { 0 } else { self.patience.1.saturating_mul(2) + 1 };
+            self.patience.0 = self.patience.1;
+            match linear {
+                Linear::Impossible(mut core) => {
+                    core.add(&decided.blame);
+                    return Ok(Relaxed::Impossible(core));
+                }
+                Linear::Whole(solution) => match branch::branches(self, &solution, None, &decided) {
+                    None => return Ok(Relaxed::Solution(solution)),
+                    wrong => branches = wrong,
+                },
+                Linear::Open => {}
+            }
         }
         let mut branches = branches.unwrap_or_default();
         if branches.is_empty() {
