@@ -1,5 +1,5 @@
 import builtins
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from typing import Any, Final, SupportsIndex, TypeVar, final, overload
 
@@ -65,6 +65,8 @@ __all__ = [
     "FleetAnswer",
     "HostSet",
     "Inventory",
+    "NovaHost",
+    "NovaHosts",
     "Policy",
     "Pools",
     "Ranking",
@@ -74,6 +76,9 @@ __all__ = [
     "discover",
     "filter_hosts",
     "nova_fit",
+    "nova_forget",
+    "nova_host",
+    "nova_host_of",
     "nova_kept",
     "nova_matching",
     "nova_pool_keys",
@@ -81,6 +86,7 @@ __all__ = [
     "nova_prefer",
     "nova_supports",
     "nova_transition",
+    "nova_workload",
     "numa_topology",
 ]
 
@@ -111,6 +117,54 @@ def nova_supports(pools: Pools, workload: Workload) -> bool | None: ...
 def nova_prefer(
     pools: Pools, devices: list[list[dict[str, Any]]], workload: Workload, policies: Iterable[Policy]
 ) -> tuple[Pools, Workload]: ...
+
+_Make = Callable[[Any, Sequence[int], str], Workload]
+
+def nova_workload(
+    requests: Any, mapping: Mapping[str, list[str]] | None, cells: Sequence[int], strategy: str, make: _Make
+) -> Workload: ...
+def nova_host(text: str) -> NovaHost: ...
+def nova_host_of(rows: list[dict[str, Any]], known: NovaHost | None = None) -> NovaHost: ...
+def nova_forget() -> None: ...
+
+@final
+class NovaHost:
+    @property
+    def pools(self) -> Pools: ...
+    @property
+    def free(self) -> int: ...
+    def supports(
+        self,
+        requests: Any,
+        mapping: Mapping[str, list[str]] | None,
+        cells: Sequence[int],
+        strategy: str,
+        make: _Make,
+    ) -> bool | None: ...
+    def __copy__(self) -> NovaHost: ...
+    def __deepcopy__(self, memo: Any) -> NovaHost: ...
+
+@final
+class NovaHosts:
+    def __new__(cls) -> NovaHosts: ...
+    def __len__(self) -> int: ...
+    def clear(self) -> None: ...
+    def host(self, state: Any, unread: str | None = None) -> NovaHost: ...
+    def passing(
+        self,
+        states: list[Any],
+        requests: Any,
+        strategy: str,
+        make: _Make,
+        unread: str | None = None,
+        explain: bool = False,
+    ) -> tuple[
+        list[Any],
+        list[tuple[Any, Exception]],
+        list[tuple[Any, Workload]],
+        list[tuple[Any, NovaHost, Workload]],
+    ]: ...
+
 def nova_kept(pools: Pools, workload: Workload, step: str) -> list[int]: ...
 def nova_pool_keys(
     address: str,

@@ -3,8 +3,10 @@
     python tests/nova/differential.py 1000000 --state FILE
 
 Each case has four parts: alias lines with a flavor, a scheduler's question, several instances on one host state, and a
-compute node's sequence of claims, frees and resyncs. The same number gives the same case. With a state file, a run that
-was stopped goes on where it was. A difference is shown as the part, the number, and the whole case as JSON.
+compute node's sequence of claims, frees and resyncs. The same number gives the same case, and the parts do not depend on
+each other: a new one leaves the cases of the others as they were. With a state file, a run that was stopped goes on where
+it was, unless the cases or their comparison have changed since: then it begins anew, and says so. A difference is shown as
+the part, the number, and the whole case as JSON.
 """
 
 from __future__ import annotations
@@ -20,12 +22,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import generate
 import plain
+from nova import exception
 
 import slotwise
+from slotwise.nova.dropin import stats
 
 CHUNK = 250
 SHOWN = 5
@@ -77,6 +82,44 @@ def fit(seed: int, counts: Counter[str]) -> str | None:
             return f"exact refuses what Nova accepts, for no reason of PARITY.md: {exact}"
         counts[f"refusals of exact, {reason}"] += 1
     return None
+
+
+def multi(seed: int, counts: Counter[str]) -> str | None:
+    """Several instances on one host state: whether each fits, and what it leaves in the pools, in Nova's order.
+
+    Up to a failure in which Nova has taken from the pools what the requests before the one that failed asked for (W06).
+    """
+    case = generate.multi_case(seed)
+    nova = plain.pci_stats(case["pools"], plain.numa_topology(case["numa_topology"]))
+    ours = SimpleNamespace(pools=[dict(row) for row in nova.pools], numa_topology=nova.numa_topology)
+    for number, asked in enumerate(case["instances"]):
+        requests = plain.pci_requests(asked["requests"])
+        question = requests, asked["provider_mapping"], plain.numa_cells(asked["numa_cells"])
+        fits = nova.support_requests(*question)
+        answer = stats.support_requests(ours, *question)
+        if answer != fits:
+            return f"instance {number}: Nova {fits}, ours {answer}"
+        before = [dict(row) for row in nova.pools]
+        taken, mine = (_applied(apply, host, question) for apply, host in ((type(nova).apply_requests, nova), (stats.apply_requests, ours)))
+        if taken != mine:
+            return f"instance {number} is put there: Nova {taken}, ours {mine}"
+        if not taken and ours.pools != before:
+            return f"instance {number} is not put there, and ours took from the pools all the same"
+        if not taken and nova.pools != before:
+            return None
+        counts["instances put on a host"] += taken
+        counts["instances put on a host as its second or later"] += taken and number > 0
+        if ours.pools != nova.pools:
+            return f"after instance {number}: Nova's pools {nova.pools}, ours {ours.pools}"
+    return None
+
+
+def _applied(apply: Any, host: Any, question: tuple[Any, ...]) -> bool:
+    try:
+        apply(host, *question)
+    except exception.PciDeviceRequestFailed:
+        return False
+    return True
 
 
 def claim(seed: int, counts: Counter[str]) -> str | None:
@@ -139,6 +182,7 @@ def claim(seed: int, counts: Counter[str]) -> str | None:
 PARTS: dict[str, tuple[Part, Callable[[int], Any]]] = {
     "aliases": (aliases, generate.alias_case),
     "fit": (fit, generate.fit_case),
+    "multi": (multi, generate.multi_case),
     "claim": (claim, generate.claim_case),
 }
 
@@ -206,6 +250,7 @@ def run_chunk(first: int, end: int) -> tuple[Counter[str], list[tuple[str, int, 
     """Compares the cases from ``first`` up to ``end``; returns what happened, and the differences."""
     counts: Counter[str] = Counter()
     differences = []
+    plain.set_strategy("nova")
     with plain.quiet():
         for seed in range(first, end):
             for name, (compare, _) in PARTS.items():
@@ -235,6 +280,8 @@ class Run:
                 self.next, self.seconds = saved["next"], saved["seconds"]
                 self.counts = Counter(saved["counts"])
                 self.differences = [tuple(found) for found in saved["differences"]]
+            else:
+                print(f"{state} is of a run of other cases, and is begun anew")
 
     def go(self, jobs: int, show: Callable[[Run, float], None] = lambda run, rate: None) -> None:
         """Works off what is left with so many processes; state is saved after each chunk, in order."""

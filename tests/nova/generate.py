@@ -131,6 +131,26 @@ def fit_case(seed: int) -> Row:
     }
 
 
+def multi_case(seed: int) -> Row:
+    """A host's pools, and the instances of one call that a scheduler puts there one after the other.
+
+    All ask the same, as those of a multi-create do, except for what Placement has chosen for each and the cells that each
+    gets; now and then another instance comes in between.
+    """
+    rng = random.Random(f"multi-{seed}")
+    providers = _ids(rng, 2)
+    cells = topology(rng)
+    numbers = [cell["id"] for cell in cells]
+    made = requests(rng, providers)
+    instances = []
+    for _ in range(rng.randint(2, 5)):
+        asked = made if rng.random() < 0.8 else requests(rng, providers)
+        guest = rng.sample(numbers, rng.randint(1, len(numbers))) if rng.random() < 0.5 else None
+        placed = mapping(rng, asked, providers)
+        instances.append({"requests": asked, "numa_cells": guest, "provider_mapping": placed})
+    return {"pools": pools(rng, providers), "numa_topology": {"cells": cells}, "instances": instances}
+
+
 def aliases(rng: random.Random) -> list[Row]:
     """Alias lines as in Nova's configuration, some of which are ORed and some of which contradict each other."""
     made: list[Row] = []

@@ -21,8 +21,12 @@ from nova import context, exception, objects
 from nova.objects import pci_device_pool
 from nova.pci import devspec, manager, stats, utils, whitelist
 from nova.pci import request as pci_request
+from nova.scheduler import filters, host_manager
+from nova.scheduler.filters import pci_passthrough_filter
+from nova.scheduler.weights import pci
 
 import slotwise.nova
+from slotwise._native import nova_forget
 from slotwise.nova import dropin as shipped
 
 CASES = int(os.environ.get("SLOTWISE_NOVA_DROPIN_CASES", "400"))
@@ -345,7 +349,7 @@ class Shapes(dropin.Case):
             lambda read: copy.deepcopy(read).obj_to_primitive(),
             lambda read: pickle.loads(pickle.dumps(read.obj_to_primitive())),
         ):
-            self.assertEqual(use(pci_device_pool.from_pci_stats(text)), whole.obj_to_primitive())
+            self.assertEqual(_sorted(use(pci_device_pool.from_pci_stats(text))), _sorted(whole.obj_to_primitive()))
         read = pci_device_pool.from_pci_stats(text)
         self.assertEqual(read.obj_what_changed(), set())
         self.assertEqual((len(read), read[0].count, bool(read)), (2, 2, True))
@@ -373,9 +377,9 @@ class Shapes(dropin.Case):
         def hard(document: dict[str, Any]) -> slotwise.Workload:
             return whole({**document, "budget": 0})
 
-        with mock.patch("slotwise.nova.questions.Workload") as made, mock.patch.dict(
-            "slotwise.nova.questions._kept", clear=True
-        ):
+        nova_forget()
+        self.addCleanup(nova_forget)
+        with mock.patch("slotwise.nova.questions.Workload") as made:
             made.from_dict = hard
             host = plain.pci_stats(TWO)
             requests = plain.pci_requests(asked["workload"]["requests"])
@@ -384,11 +388,19 @@ class Shapes(dropin.Case):
                 host.apply_requests(requests, None)
 
 
+def _sorted(primitive: Any) -> Any:
+    """An object's primitive form, whose list of what has changed has no order."""
+    if isinstance(primitive, dict):
+        return {key: sorted(value) if key.endswith(".changes") else _sorted(value) for key, value in primitive.items()}
+    return [_sorted(one) for one in primitive] if isinstance(primitive, list) else primitive
+
+
 class Switching(unittest.TestCase):
     def test_everything_comes_back(self) -> None:
         def picture() -> dict[str, Any]:
             owners = [stats, manager, devspec, whitelist, pci_request, utils, pci_device_pool, objects.PciDevice]
             owners += [stats.PciDeviceStats, manager.PciDevTracker, whitelist.Whitelist]
+            owners += [pci_passthrough_filter, pci_passthrough_filter.PciPassthroughFilter, pci.PCIWeigher]
             owners += [value for value in vars(devspec).values() if isinstance(value, type)]
             return {f"{owner}": dict(vars(owner)) for owner in owners}
 
@@ -448,6 +460,79 @@ class BadInput(dropin.Case):
     def test_a_device_that_cannot_be_read_is_skipped(self) -> None:
         host = tracker([device(PF_A), device("nowhere")])
         self.assertEqual(host.statuses(), {PF_A: "available"})
+
+
+OWNER = dropin.OWNERS[0]
+
+
+class Scheduling(dropin.Case):
+    """Nova's own loop over filters and hosts, with Nova's own filter."""
+
+    def hosts(self) -> list[Any]:
+        made = []
+        for name in ("a", "b"):
+            state = host_manager.HostState(name, name, None)
+            state.pci_stats = plain.pci_stats([pool()])
+            state.allocation_candidates = [{"mappings": {}}]
+            made.append(state)
+        return made
+
+    def filtered(self, hosts: list[Any], *asked: dict[str, Any]) -> list[str]:
+        requests = objects.InstancePCIRequests(requests=plain.pci_requests(list(asked)))
+        used = [pci_passthrough_filter.PciPassthroughFilter()]
+        spec = objects.RequestSpec(pci_requests=requests)
+        return [host.host for host in filters.HostFilterHandler().get_filtered_objects(used, hosts, spec)]
+
+    def test_a_failure_of_the_engine_fails_that_call_only(self) -> None:
+        hosts = self.hosts()
+        many = [request(n) for n in range(300)]
+        for asked in ([request(count=1_000_000)], [request(count=0)], [request(alternatives=[])], many):
+            with self.assertRaises(slotwise.SlotwiseError):
+                self.filtered(hosts, *asked)
+            # Nothing is half done, and the next call is answered.
+            self.assertEqual([len(host.allocation_candidates) for host in hosts], [1, 1])
+            self.assertEqual(self.filtered(hosts, request()), ["a", "b"])
+
+    def test_a_mapping_that_contradicts_its_request_fails_that_call_only(self) -> None:
+        hosts = self.hosts()
+        wrong = {f"{request()['request_id']}-{n}": [OWNER] for n in range(2)}
+        hosts[1].allocation_candidates = [{"mappings": wrong}]
+        with self.assertRaises(slotwise.InvalidRequestError):
+            self.filtered(hosts, request())
+        hosts[1].allocation_candidates = [{"mappings": {}}]
+        self.assertEqual(self.filtered(hosts, request()), ["a", "b"])
+
+    def test_a_broken_row_costs_that_host(self) -> None:
+        hosts = self.hosts()
+        hosts[0].pci_stats = stats.PciDeviceStats(None, pci_device_pool.from_pci_stats('[{"count": -1}]'))
+        self.assertEqual(self.filtered(hosts, request()), ["b"])
+
+    def test_a_verdict_that_is_replaced_counts(self) -> None:
+        with mock.patch.object(pci_passthrough_filter.PciPassthroughFilter, "host_passes", return_value=False):
+            self.assertEqual(self.filtered(self.hosts(), request()), [])
+
+    def test_a_weigher_leaves_the_pools_unread(self) -> None:
+        (host, _) = self.hosts()
+        host.pci_stats = plain.pci_stats([pool(count=3), pool(count=60, address=PF_B)])
+        weigher = pci.PCIWeigher()
+        weights = [weigher._weigh_object(host, None)]
+        self.assertNotIn("pools", vars(host.pci_stats))
+        self.assertEqual(len(host.pci_stats.pools), 2)
+        weights.append(weigher._weigh_object(host, None))
+        slotwise.nova.deactivate()
+        weights.append(weigher._weigh_object(host, None))
+        self.assertEqual(weights, [pci.MAX_DEVS - 63] * 3)
+
+    def test_an_address_that_is_none_of_pci_is_a_text(self) -> None:
+        """As another hypervisor may have it; Nova's tests of claims do, too."""
+        found = {"vendor_id": "8086", "product_id": "1111", "dev_type": "type-VF", "numa_node": 0}
+        dev = objects.PciDevice.create(None, {**found, "address": "a", "parent_addr": "b", "compute_node_id": 1})
+        with mock.patch.object(whitelist.Whitelist, "get_devspec") as spec:
+            spec.return_value.get_tags.return_value = {"rack": "x"}
+            host = plain.pci_stats([])
+            self.assertTrue(host.pools == [])
+            host.add_device(dev)
+        self.assertEqual((host.pools[0]["address"], host.pools[0]["rack"]), ("b", "x"))
 
 
 class Ports(dropin.Case):

@@ -93,9 +93,9 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "nova",
-        arguments: "[CASES]",
+        arguments: "[CASES | neighbours [unit | functional | NAME…]]",
         about: "slotwise inside Nova 34; with CASES only strategy nova beside it on so many random cases (1000000 say), \
-                resumable",
+                resumable; neighbours: Nova's own tests around its PCI code, with the drop-in and without",
         run: nova::run,
     },
     Command {

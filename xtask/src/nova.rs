@@ -32,7 +32,7 @@ const PACKAGES: &[&str] = &[
 const UNREACHABLE: &[&str] =
     &["NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "ProxyError"];
 
-/// `cargo xtask nova [CASES]`
+/// `cargo xtask nova [CASES | neighbours [unit | functional | NAME…]]`
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     match arguments {
         [] => {
@@ -42,12 +42,15 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
             }
             Ok(())
         }
+        [first, names @ ..] if first == "neighbours" => neighbours(names),
         [cases] => {
             let cases =
                 cases.parse::<u64>().with_context(|| format!("{cases:?} is not a number of cases"))?;
             differential(cases)
         }
-        _ => bail!("this command takes one number of cases, but got {arguments:?}"),
+        _ => bail!(
+            "this command takes one number of cases, or neighbours with what to run, but got {arguments:?}"
+        ),
     }
 }
 
@@ -57,6 +60,12 @@ fn differential(cases: u64) -> Result<()> {
     let state = sh::target_dir().join(format!("nova-{cases}.json"));
     let mut run = command(&["-W", "ignore", "tests/nova/differential.py", &cases.to_string(), "--state"]);
     sh::run(run.arg(state))
+}
+
+/// Runs Nova's own tests around its PCI code, with the drop-in and without, and compares how they end.
+fn neighbours(names: &[String]) -> Result<()> {
+    install("release")?.map_err(anyhow::Error::msg)?;
+    sh::run(command(&["-W", "ignore", "tests/nova/neighbours.py"]).args(names))
 }
 
 /// `cargo xtask compare nova`: the same work in Nova and with slotwise, timed in one run.

@@ -37,6 +37,11 @@ impl<T: Clone> Shared<T> {
         Shared(RwLock::new(Arc::new(state)))
     }
 
+    /// Another holder of a state.
+    pub(crate) fn of(state: Arc<T>) -> Self {
+        Shared(RwLock::new(state))
+    }
+
     pub(crate) fn read<R>(&self, work: impl FnOnce(&T) -> Result<R>) -> Result<R> {
         work(&*self.0.read().map_err(|_| broken())?)
     }
@@ -61,7 +66,7 @@ impl<T: Clone> Shared<T> {
 
     /// Another holder of the same state.
     pub(crate) fn copy(&self) -> Result<Self> {
-        self.state().map(|state| Shared(RwLock::new(state)))
+        self.state().map(Shared::of)
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Nothing here decides anything about devices; a branch on the meaning of the domain would be a bug. Every call into
 //! the engine goes through `call::call`, which releases the interpreter lock and turns a panic into an error. No
-//! lock of ours is ever taken or held while the thread is attached to the interpreter, so the two cannot deadlock.
+//! lock of ours is held while the thread could wait for the interpreter's, so the two cannot deadlock: those of `call` are
+//! taken without it, and those of `kept` only to look into a map.
 
 mod aliases;
 mod call;
@@ -13,8 +14,10 @@ mod fit;
 mod fleet;
 mod host_set;
 mod hosts;
+mod kept;
 mod log;
 mod nova;
+mod nova_ask;
 mod policy;
 mod pools;
 mod request;
@@ -45,6 +48,8 @@ mod _native {
         Inventory, nova_fit, nova_kept, nova_matching, nova_pool_keys, nova_pools, nova_supports,
         nova_transition,
     };
+    #[pymodule_export]
+    use crate::nova_ask::{NovaHost, NovaHosts, nova_forget, nova_host, nova_host_of, nova_workload};
     #[pymodule_export]
     use crate::policy::{Policy, nova_prefer};
     #[pymodule_export]

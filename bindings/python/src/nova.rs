@@ -1,15 +1,17 @@
 //! What the drop-in for OpenStack Nova asks of the engine, in the forms that Nova's own objects have.
 
 use std::str::FromStr;
+use std::sync::{Arc, LazyLock, Mutex};
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString};
+use pyo3::types::{PyDict, PyInt, PyList, PyString};
 use slotwise as engine;
 
 use crate::call::{Shared, answer, call};
 use crate::convert;
 use crate::errors::raise;
 use crate::fit::Fit;
+use crate::kept::{Content, Map, keep, lock};
 use crate::pools::Pools;
 use crate::request::Workload;
 use crate::specs::DeviceSpecs;
@@ -23,41 +25,141 @@ pub(crate) fn nova_pools(
 ) -> PyResult<Pools> {
     let py = rows.py();
     let topology = numa_topology.map(|object| convert::document(object, "numa_topology")).transpose()?;
-    let mut list = Vec::with_capacity(rows.len());
-    for (i, row) in rows.iter().enumerate() {
-        let row = row.cast_into::<PyDict>()?;
-        list.push(match plain_pool(&row) {
-            Some(pool) => pool,
-            None => {
-                let row = row.copy()?;
-                if row.contains("devices")? {
-                    row.del_item("devices")?;
-                }
-                convert::document::<engine::Pool>(row.as_any(), &format!("pools[{i}]"))?
-            }
-        });
-    }
+    let list = read_rows(rows)?;
     call(py, || Ok(Pools(Shared::new(engine::Pools::in_order(list, topology)))))
 }
 
-/// A row as Nova has it: texts under flat keys. `None` for any other, whose document says what it is or lacks.
-fn plain_pool(row: &Bound<'_, PyDict>) -> Option<engine::Pool> {
-    let mut attributes = engine::ExtraInfo::new();
+/// The pools that rows are; their ``devices`` are left alone.
+pub(crate) fn read_rows(rows: &Bound<'_, PyList>) -> PyResult<Vec<engine::Pool>> {
+    if let Some(list) = row_content(rows).as_deref().and_then(read_content) {
+        return Ok(list);
+    }
+    let mut list = Vec::with_capacity(rows.len());
+    for (i, row) in rows.iter().enumerate() {
+        let row = row.cast_into::<PyDict>()?.copy()?;
+        if row.contains(DEVICES)? {
+            row.del_item(DEVICES)?;
+        }
+        list.push(convert::document::<engine::Pool>(row.as_any(), &format!("pools[{i}]"))?);
+    }
+    Ok(list)
+}
+
+const DEVICES: &str = "devices";
+
+/// So many different sets of attributes are kept.
+const MAX_ATTRIBUTES: usize = 100_000;
+
+/// Attributes by their content: many hosts have pools that differ in their provider and count only.
+static ATTRIBUTES: LazyLock<Mutex<Map<Vec<u8>, Arc<engine::ExtraInfo>>>> = LazyLock::new(Mutex::default);
+
+/// The content of rows as Nova has them: texts, whole numbers and None under flat keys, without ``devices``.
+///
+/// Equal for two lists of rows only if the rows are. `None` where there is anything else in a row, whose document says then
+/// what it is. No Python code runs for this.
+pub(crate) fn row_content(rows: &Bound<'_, PyList>) -> Option<Vec<u8>> {
+    let mut content = Content(Vec::with_capacity(rows.len() * ROOM));
+    for row in rows.iter() {
+        let row = row.cast_exact::<PyDict>().ok()?;
+        let start = content.0.len();
+        content.number(0);
+        for (key, value) in row.iter() {
+            let key = key.cast_exact::<PyString>().ok()?.to_str().ok()?;
+            if key == DEVICES {
+                continue;
+            }
+            content.text(Some(key));
+            if let Ok(text) = value.cast_exact::<PyString>() {
+                content.text(Some(text.to_str().ok()?));
+            } else if value.is_none() {
+                content.text(None);
+            } else {
+                let number: i64 = value.cast_exact::<PyInt>().ok()?.extract().ok()?;
+                content.0.push(NUMBER);
+                content.0.extend_from_slice(&number.to_ne_bytes());
+            }
+        }
+        let length = (content.0.len() - start) as u64;
+        content.0.get_mut(start..start + 8)?.copy_from_slice(&length.to_ne_bytes());
+    }
+    Some(content.0)
+}
+
+/// About the room that the content of a row takes.
+const ROOM: usize = 320;
+/// Marks a whole number among the texts of a [`Content`].
+const NUMBER: u8 = 2;
+
+/// The pools that rows of this content are; `None` where one is no pool, whose document says then what it lacks.
+pub(crate) fn read_content(mut content: &[u8]) -> Option<Vec<engine::Pool>> {
+    let mut list = Vec::new();
+    while !content.is_empty() {
+        let length = usize::try_from(take_number(&mut content.get(..8)?)?).ok()?;
+        list.push(read_pool(content.get(8..length)?)?);
+        content = content.get(length..)?;
+    }
+    Some(list)
+}
+
+enum Value<'a> {
+    Text(Option<&'a str>),
+    Number(i64),
+}
+
+fn read_pool(row: &[u8]) -> Option<engine::Pool> {
+    let mut shared = Vec::with_capacity(row.len());
+    let mut attributes = Vec::new();
     let (mut numa_node, mut provider, mut count) = (None, None, None);
-    for (key, value) in row.iter() {
-        let key = key.cast::<PyString>().ok()?.to_str().ok()?;
-        match key {
-            "devices" => {}
-            "count" => count = Some(value.extract::<u32>().ok()?),
-            "numa_node" => numa_node = value.extract::<Option<u32>>().ok()?,
-            "tags" => return None,
-            "rp_uuid" => provider = value.extract::<Option<String>>().ok()?,
-            key => {
-                attributes.insert(key, value.extract::<Option<String>>().ok()?).ok()?;
+    let mut rest = row;
+    while !rest.is_empty() {
+        let start = rest;
+        let Value::Text(Some(key)) = take_value(&mut rest)? else { return None };
+        let value = take_value(&mut rest)?;
+        match (key, value) {
+            ("count", Value::Number(number)) => count = Some(u32::try_from(number).ok()?),
+            ("numa_node", Value::Number(number)) => numa_node = Some(u32::try_from(number).ok()?),
+            ("numa_node", Value::Text(None)) => numa_node = None,
+            ("count" | "numa_node" | "tags", _) | (_, Value::Number(_)) => return None,
+            ("rp_uuid", Value::Text(uuid)) => provider = uuid.map(str::to_owned),
+            (key, Value::Text(text)) => {
+                shared.extend_from_slice(&start[..start.len() - rest.len()]);
+                attributes.push((key, text));
             }
         }
     }
-    engine::Pool::new(attributes, numa_node, provider, count?).ok()
+    let count = count?;
+    let known = lock(&ATTRIBUTES).get(&shared).cloned();
+    if let Some(attributes) = known {
+        return Some(engine::Pool { attributes, numa_node, provider, count, devices: Vec::new() });
+    }
+    let mut info = engine::ExtraInfo::new();
+    for (key, text) in attributes {
+        info.insert(key, text.map(str::to_owned)).ok()?;
+    }
+    let pool = engine::Pool::new(info, numa_node, provider, count).ok()?;
+    keep(&ATTRIBUTES, MAX_ATTRIBUTES, shared, Arc::clone(&pool.attributes));
+    Some(pool)
+}
+
+fn take_value<'a>(rest: &mut &'a [u8]) -> Option<Value<'a>> {
+    let (&kind, after) = rest.split_first()?;
+    *rest = after;
+    match kind {
+        0 => Some(Value::Text(None)),
+        NUMBER => take_number(rest).map(|number| Value::Number(i64::from_ne_bytes(number.to_ne_bytes()))),
+        _ => {
+            let length = usize::try_from(take_number(rest)?).ok()?;
+            let (text, after) = rest.split_at_checked(length)?;
+            *rest = after;
+            std::str::from_utf8(text).ok().map(|text| Value::Text(Some(text)))
+        }
+    }
+}
+
+fn take_number(rest: &mut &[u8]) -> Option<u64> {
+    let (number, after) = rest.split_first_chunk::<8>()?;
+    *rest = after;
+    Some(u64::from_ne_bytes(*number))
 }
 
 /// Fits a workload for a scheduler (``claim`` false) or for a claim.
@@ -91,15 +193,7 @@ pub(crate) fn nova_fit(
 /// Whether a workload fits, for a scheduler; the answer alone, and None when the search budget ran out.
 #[pyfunction]
 pub(crate) fn nova_supports(py: Python<'_>, pools: &Pools, workload: &Workload) -> PyResult<Option<bool>> {
-    call(py, || {
-        pools.0.read(|pools| {
-            Ok(match pools.fit_for(&workload.0, engine::Purpose::Fit)? {
-                engine::Fit::Fits(_) => Some(true),
-                engine::Fit::NoFit(_) => Some(false),
-                engine::Fit::Undecided(_) => None,
-            })
-        })
-    })
+    call(py, || pools.0.read(|pools| pools.supports(&workload.0)))
 }
 
 /// The pools (by index) that one step of the filter chain keeps for the first request of a workload.

@@ -60,6 +60,7 @@ mod snapshot;
 mod solve;
 mod spec;
 mod stock;
+mod stored;
 mod tracker;
 
 pub use address::PciAddress;

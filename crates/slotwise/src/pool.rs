@@ -21,6 +21,7 @@ use crate::request::{Strategy, Workload};
 use crate::solve::bins::Attributes;
 use crate::solve::{self, Budget, Decision};
 use crate::stock::Families;
+use crate::stored;
 
 /// Free devices of one host that are interchangeable.
 ///
@@ -211,6 +212,16 @@ impl Pools {
     /// # Ok::<(), slotwise::Error>(())
     /// ```
     pub fn from_json(text: &str, topology: Option<NumaTopology>) -> Result<Self> {
+        limits::check("document size in bytes", text.len(), limits::MAX_DOCUMENT_BYTES)
+            .map_err(|e| e.inside("pools"))?;
+        match stored::read(text) {
+            Some(list) => Ok(Pools::new(list, topology)),
+            None => Pools::from_any_json(text, topology),
+        }
+    }
+
+    /// As [`Pools::from_json`], whatever the text looks like.
+    pub(crate) fn from_any_json(text: &str, topology: Option<NumaTopology>) -> Result<Self> {
         let value: Value = json::parse(text, "pools")?;
         Pools::from_value(value, topology).map_err(|e| e.inside("pools"))
     }
@@ -312,7 +323,17 @@ impl Pools {
         (0..self.list.len()).filter(|&i| prepared.keeps(step, &self.list[i])).collect()
     }
 
-    /// Whether a workload that is valid fits, without saying how or why not; `None` if the search budget ran out.
+    /// Whether the workload fits, without saying how or why not; `None` if the search budget ran out.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pools::fit`].
+    pub fn supports(&self, workload: &Workload) -> Result<Option<bool>> {
+        workload.validate().map_err(|e| e.inside("workload"))?;
+        Ok(self.verdict(workload))
+    }
+
+    /// As [`Pools::supports`], for a workload that is known to be valid.
     pub(crate) fn verdict(&self, workload: &Workload) -> Option<bool> {
         match workload.strategy {
             Strategy::Exact => solve::servable(self, workload),

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from slotwise import Workload
-
-MAX_KEPT = 1000
-"""So many questions are kept in the engine's form; past that the oldest is forgotten."""
+from slotwise._native import nova_workload
 
 UNREAD = "_slotwise_unread"
-"""The attribute of a ``PciDeviceStats`` whose pools nobody has looked at."""
-
-_kept: dict[Any, Workload] = {}
+"""The attribute of a ``PciDeviceStats`` whose pools nobody has looked at: a ``NovaHost``."""
 
 
 def request(asked: Any) -> dict[str, Any]:
@@ -34,53 +30,25 @@ def request(asked: Any) -> dict[str, Any]:
     }
 
 
-def cell_ids(cells: Sequence[Any] | None) -> list[int] | None:
-    """The host's cells that a guest's cells are on."""
-    return [cell.id for cell in cells] if cells else None
+def cell_ids(cells: Sequence[Any] | None) -> list[int]:
+    """The host's cells that a guest's cells are on, in ascending order."""
+    return sorted({cell.id for cell in cells}) if cells else []
 
 
 def workload(
-    requests: Iterable[Any], mapping: Mapping[str, list[str]] | None, cells: Sequence[Any] | None, strategy: str
+    requests: Sequence[Any], mapping: Mapping[str, list[str]] | None, cells: Sequence[Any] | None, strategy: str
 ) -> Workload:
-    """What an instance asks of a host; the same question is read once only.
+    """What an instance asks of a host; the same question is read once only."""
+    return nova_workload(requests, mapping, cell_ids(cells), strategy, make)
 
-    Without a mapping nothing depends on the ids of the requests, nor ever on the order of the guest's cells.
-    """
-    named = bool(mapping)
-    ids = sorted({cell.id for cell in cells}) if cells else None
-    key = (
-        strategy,
-        tuple(ids) if ids else None,
-        tuple([(group, *providers) for group, providers in mapping.items()]) if mapping else None,
-        tuple(
-            [
-                (
-                    asked._obj_count,
-                    getattr(asked, "_obj_numa_policy", None),
-                    getattr(asked, "_obj_alias_name", None) is None,
-                    getattr(asked, "_obj_request_id", None) if named else None,
-                    tuple([tuple(one.items()) for one in asked._obj_spec]),
-                )
-                for asked in requests
-            ]
-        ),
-    )
-    known = _kept.get(key)
-    if known is not None:
-        return known
-    documents = [request(asked) for asked in requests]
-    for document in documents:
-        if not named:
-            document["request_id"] = None
-        if strategy == "exact":
+
+def make(requests: Sequence[Any], cells: Sequence[int], strategy: str) -> Workload:
+    """A question that was not asked before, without Placement's choice. Nothing depends on the names of requests."""
+    documents = [{**request(asked), "request_id": None} for asked in requests]
+    if strategy == "exact":
+        for document in documents:
             document["alternatives"] = [_without_capability_type(one) for one in document["alternatives"]]
-    made = Workload.from_dict(
-        {"requests": documents, "provider_mapping": mapping or None, "numa_cells": ids, "strategy": strategy}
-    )
-    if len(_kept) >= MAX_KEPT:
-        del _kept[next(iter(_kept))]
-    _kept[key] = made
-    return made
+    return Workload.from_dict({"requests": documents, "numa_cells": list(cells) or None, "strategy": strategy})
 
 
 def _without_capability_type(alternative: Mapping[str, Any]) -> dict[str, Any]:

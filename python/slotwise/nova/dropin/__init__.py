@@ -28,6 +28,8 @@ MODULES = {
     "nova.network.neutron": "slotwise.nova.dropin.neutron",
     "nova.objects.pci_device": "slotwise.nova.dropin.pci_device",
     "nova.objects.pci_device_pool": "slotwise.nova.dropin.pci_device_pool",
+    "nova.scheduler.filters.pci_passthrough_filter": "slotwise.nova.dropin.pci_passthrough_filter",
+    "nova.scheduler.weights.pci": "slotwise.nova.dropin.pci_weigher",
 }
 """Nova's modules, and those that replace parts of them."""
 

@@ -37,18 +37,26 @@ def create_resource_requests(
     self: Any, context: Any, requested_networks: Any, pci_requests: Any = None, affinity_policy: Any = None
 ) -> Any:
     """As Nova's, and the requests of ports have what their binding profiles say about live migration."""
-    before = len(pci_requests.requests) if pci_requests is not None else 0
+    before = len(_requests(pci_requests))
     seen: dict[str, Any] = {}
     token = _seen.set(seen)
     try:
         made = _create_of_nova(self, context, requested_networks, pci_requests, affinity_policy)
     finally:
         _seen.reset(token)
-    for request in pci_requests.requests[before:] if pci_requests is not None else ():
+    for request in _requests(pci_requests)[before:]:
         profile = (seen.get(request.requester_id) or {}).get(constants.BINDING_PROFILE) or {}
         if TAG in profile:
             wanted = _flag(request.requester_id, profile[TAG])
             request.spec = [{**one, TAG: wanted} for one in request.spec]
+    return made
+
+
+def _requests(pci_requests: Any) -> list[Any]:
+    """The requests so far; the list is not there before the first."""
+    if pci_requests is None or not pci_requests.obj_attr_is_set("requests"):
+        return []
+    made: list[Any] = pci_requests.requests
     return made
 
 

@@ -38,9 +38,11 @@ class UnreadPciDevicePoolList(pci_device_pool.PciDevicePoolList):
         if attrname != "objects" or self.text is None:
             super().obj_load_attr(attrname)
             return
-        self.objects = _from_pci_stats(self.text).objects
+        loaded = _from_pci_stats(self.text)
+        self.objects = loaded.objects
         self.text = None
-        super().obj_reset_changes()
+        # A text keeps what had changed when it was written.
+        self._changed_fields = set(loaded._changed_fields)
 
     def obj_attr_is_set(self, attrname: str) -> bool:
         return (attrname == "objects" and self.text is not None) or super().obj_attr_is_set(attrname)
@@ -51,11 +53,6 @@ class UnreadPciDevicePoolList(pci_device_pool.PciDevicePoolList):
     def obj_reset_changes(self, *args: Any, **kwargs: Any) -> None:
         if self.text is None:
             super().obj_reset_changes(*args, **kwargs)
-
-
-def unread(pools: Any) -> str | None:
-    """The JSON text of pools that nobody has looked at, or None."""
-    return pools.text if type(pools) is UnreadPciDevicePoolList else None
 
 
 def from_pci_stats(pci_stats: Any) -> Any:

@@ -8,9 +8,9 @@ it is in Nova. On a compute node the list is always there, because it holds the 
 
 from __future__ import annotations
 
-import functools
 import gc
 from collections.abc import Iterator, Sequence
+from logging import DEBUG
 from types import ModuleType
 from typing import Any
 
@@ -20,72 +20,60 @@ from nova.pci import stats as nova_stats  # type: ignore
 from nova.pci import whitelist
 
 import slotwise
-from slotwise import Pools, SlotwiseError, Workload
-from slotwise._native import nova_fit, nova_kept, nova_pool_keys, nova_pools, nova_supports
+from slotwise import InvalidAddressError, Pools, SlotwiseError, Workload
+from slotwise._native import (
+    NovaHost,
+    nova_fit,
+    nova_host,
+    nova_host_of,
+    nova_kept,
+    nova_pool_keys,
+    nova_pools,
+    nova_supports,
+)
 from slotwise.nova import policies, questions
-from slotwise.nova.dropin import pci_device_pool
+from slotwise.nova.dropin.pci_device_pool import UnreadPciDevicePoolList
 from slotwise.nova.options import strategy
 
 LOG = nova_stats.LOG
 
-MAX_ANSWERS = 1000
-"""So many answers are kept of each host; past that they are given anew."""
-
-MAX_KEPT = 10_000
-"""The pools of so many hosts are kept in the engine's form; past that the oldest are forgotten."""
-
 _UNREAD = questions.UNREAD
 _SEEN = "_slotwise_seen"
-_kept: dict[str, Host] = {}
+_NONE = nova_host("null")
+
+_announced = False
+
+MAX_BROKEN = 1000
+_broken: set[str] = set()
+"""Rows that could not be read, which is said once."""
 
 Pool = dict[str, Any]
 
 
 def _init(self: Any, numa_topology: Any, stats: Any = None, dev_filter: Any = None) -> None:
-    _announce()
+    if not _announced:
+        _announce()
     self.numa_topology = numa_topology
     if dev_filter is not None:
         self.dev_filter = dev_filter
-    text = pci_device_pool.unread(stats)
-    if text is None:
+    if type(stats) is UnreadPciDevicePoolList and stats.text is not None:
+        # UNREAD: this is done for each host of each request.
+        self._slotwise_unread = _read(stats.text)
+    else:
         self.pools = sorted((pool.to_dict() for pool in stats), key=len) if stats else []
-        return
-    setattr(self, _UNREAD, _kept.get(text) or _read(text))
 
 
-class Host:
-    """The pools of one host as the database has them, and what was asked about them."""
-
-    __slots__ = ("_answers", "pools")
-
-    def __init__(self, pools: Pools) -> None:
-        self.pools = pools
-        self._answers: dict[int, tuple[Workload, bool | None]] = {}
-
-    def supports(self, asked: Workload) -> bool | None:
-        """As ``nova_supports``; the same question is answered once."""
-        known = self._answers.get(id(asked))
-        # The workload is held, so that no other can have its id.
-        if known is not None:
-            return known[1]
-        answer = nova_supports(self.pools, asked)
-        if len(self._answers) >= MAX_ANSWERS:
-            self._answers.clear()
-        self._answers[id(asked)] = asked, answer
-        return answer
-
-
-def _read(text: str) -> Host:
+def _read(text: str) -> NovaHost:
     """The pools of one host. A row that cannot be read costs that host, and not the request."""
     try:
-        pools = Pools(text)
+        return nova_host(text)
     except SlotwiseError as error:
-        LOG.error("A host is taken to have no PCI devices, because its pools cannot be read: %s", error)
-        pools = Pools([])
-    if len(_kept) >= MAX_KEPT:
-        del _kept[next(iter(_kept))]
-    host = _kept[text] = Host(pools)
-    return host
+        if text not in _broken:
+            LOG.error("A host is taken to have no PCI devices, because its pools cannot be read: %s", error)
+            if len(_broken) >= MAX_BROKEN:
+                _broken.clear()
+            _broken.add(text)
+        return _NONE
 
 
 def _getattr(self: Any, name: str) -> Any:
@@ -112,26 +100,24 @@ def before_restore() -> None:
 
 
 def _engine_pools(self: Any, asks_for_sockets: bool) -> Pools:
-    unread = unread_pools(self)
     if asks_for_sockets:
         return nova_pools(self.pools, questions.numa_topology(self.numa_topology))
-    if unread is not None:
-        return unread
+    host = _host(self)
+    return nova_pools(self.pools) if host is None else host.pools
+
+
+def _host(self: Any) -> NovaHost | None:
+    """A scheduler's pools, which are read anew only when they have changed; None on a compute node."""
+    host: NovaHost | None = self.__dict__.get(_UNREAD)
+    if host is not None:
+        return host
     rows = self.pools
     if any("devices" in row for row in rows):
-        return nova_pools(rows)
+        return None
     # The NUMA fit asks about each permutation of cells, and has the pools in its hands meanwhile.
-    seen: tuple[list[Pool], Pools] | None = self.__dict__.get(_SEEN)
-    if seen is None or seen[0] != rows:
-        seen = ([dict(row) for row in rows], nova_pools(rows))
-        setattr(self, _SEEN, seen)
-    return seen[1]
-
-
-def unread_pools(stats: Any) -> Pools | None:
-    """The pools that nobody has looked at, in the engine's form."""
-    host: Host | None = vars(stats).get(_UNREAD)
-    return None if host is None else host.pools
+    host = nova_host_of(rows, self.__dict__.get(_SEEN))
+    setattr(self, _SEEN, host)
+    return host
 
 
 def _asks_for_sockets(requests: Sequence[Any], cells: Any) -> bool:
@@ -150,18 +136,20 @@ def support_requests(self: Any, requests: Sequence[Any], provider_mapping: Any, 
     """Whether this host can serve the requests; nothing is taken."""
     if not requests:
         return True
-    asked = questions.workload(requests, provider_mapping, numa_cells, strategy())
-    host: Host | None = self.__dict__.get(_UNREAD)
-    if host is not None and not _asks_for_sockets(requests, numa_cells):
-        supports = host.supports(asked)
+    asks_for_sockets = _asks_for_sockets(requests, numa_cells)
+    host = None if asks_for_sockets else _host(self)
+    if host is not None:
+        cells = questions.cell_ids(numa_cells)
+        supports = host.supports(requests, provider_mapping, cells, strategy(), questions.make)
     else:
-        supports = nova_supports(_engine_pools(self, _asks_for_sockets(requests, numa_cells)), asked)
+        pools, asked = _question(self, requests, provider_mapping, numa_cells, strategy())
+        supports = nova_supports(pools, asked)
     if supports is None:
         # The compute node decides then: no host is lost because the question is hard.
         LOG.warning("A host passes undecided: the search for its PCI devices was given up")
         return True
-    if not supports and LOG.isEnabledFor(10):
-        pools = _engine_pools(self, _asks_for_sockets(requests, numa_cells))
+    if not supports and LOG.isEnabledFor(DEBUG):
+        pools, asked = _question(self, requests, provider_mapping, numa_cells, strategy())
         LOG.debug("%s", nova_fit(pools, asked, False)[0])
     return supports
 
@@ -292,16 +280,17 @@ def _create_pool_keys_from_dev(self: Any, dev: Any) -> Pool | None:
     devspec = self.dev_filter.get_devspec(dev)
     if not devspec:
         return None
-    return nova_pool_keys(
-        dev.address,
-        dev.vendor_id,
-        dev.product_id,
-        dev.dev_type,
-        dev.numa_node,
-        dev.parent_addr,
-        dev.extra_info.get("parent_ifname"),
-        devspec.get_tags() or {},
-    )
+    tags = devspec.get_tags() or {}
+    facts = dev.vendor_id, dev.product_id, dev.dev_type, dev.numa_node
+    try:
+        return nova_pool_keys(dev.address, *facts, dev.parent_addr, dev.extra_info.get("parent_ifname"), tags)
+    except InvalidAddressError:
+        # Addresses that are not of PCI, as another hypervisor may have them, are plain texts to Nova.
+        keys = nova_pool_keys(_OWN, *facts, _PARENT, dev.extra_info.get("parent_ifname"), tags)
+        return {**keys, "address": dev.address if keys["address"] == _OWN else dev.parent_addr}
+
+
+_OWN, _PARENT = "0000:00:00.0", "0000:00:00.1"
 
 
 def _has_keys(pool: Pool, keys: Pool) -> bool:
@@ -405,9 +394,10 @@ def _gone(name: str) -> Any:
     return gone
 
 
-@functools.cache
 def _announce() -> None:
     """Tells an operator once in each process that it is not plain Nova that decides."""
+    global _announced
+    _announced = True
     LOG.info("slotwise %s decides about PCI devices, with strategy %s", slotwise.__version__, strategy())
 
 
