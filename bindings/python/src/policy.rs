@@ -189,7 +189,7 @@ pub(crate) fn nova_prefer(
 ) -> PyResult<(Pools, Workload)> {
     let py = devices.py();
     let devices: Vec<Vec<Device>> = convert::document(devices, "devices")?;
-    call(py, || {
+    call(py, move || {
         let all = devices.concat();
         let query = Query { workload: &workload.0, facts: &ExtraInfo::new() };
         let order = policy::order(&policies.as_dyn(), &query, || DeviceTable::of("", &all))?;

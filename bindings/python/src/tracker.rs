@@ -177,7 +177,7 @@ impl Tracker {
     ) -> PyResult<Workload> {
         let workload = workload(requests, fields)?;
         let facts = facts.map(|facts| convert::document(facts, "facts")).transpose()?.unwrap_or_default();
-        call(requests.py(), || self.0.state()?.prefer(&workload, &facts, &policies.as_dyn()))
+        call(requests.py(), move || self.0.state()?.prefer(&workload, &facts, &policies.as_dyn()))
             .map(|workload| Workload(Arc::new(workload)))
     }
 

@@ -381,6 +381,9 @@ fn what_is_no_component_is_refused() {
     assert!(matches!(refused(&module), Error::NotAComponent(_)));
 }
 
+/// What is said of a component that has nothing of a policy.
+const API: &str = "no exported instance named `slotwise:policy/api@0.1.0`";
+
 /// What the component model and WebAssembly have beyond what a policy needs, and shapes that no encoder makes.
 #[test]
 fn odd_components_are_refused() {
@@ -395,7 +398,6 @@ fn odd_components_are_refused() {
     let core = |module: &str| format!("(component (core module {module}))");
     let long = format!("slotwise:{}/api@0.1.0", "a".repeat(90_000));
     let exporting = |name: &str| format!("(component (instance $i) (export {name:?} (instance $i)))");
-    const API: &str = "no exported instance named `slotwise:policy/api@0.1.0`";
     let nine_tables = "(core instance (instantiate $m))".repeat(9);
     let nested = "(component ".repeat(50) + &")".repeat(50);
     for (text, expected, reason) in [
