@@ -113,7 +113,13 @@ fn javascript() -> Result<()> {
         println!("skipped: {JAVASCRIPT} needs componentize-js, which could not be installed: {error:#}");
         return Ok(());
     }
-    sh::run(sh::program("node").arg("build.mjs").arg(&wit).arg(&output).current_dir(&folder))?;
+    if let Err(error) =
+        sh::run(sh::program("node").arg("build.mjs").arg(&wit).arg(&output).current_dir(&folder))
+    {
+        // npm takes what an interrupted installation left for complete.
+        let _ = std::fs::remove_dir_all(folder.join("node_modules"));
+        return Err(error.context("the packages of npm are thrown away; another run installs them anew"));
+    }
     wasm::check_imports(&output, &[LOG])
 }
 
