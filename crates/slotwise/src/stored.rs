@@ -294,7 +294,7 @@ mod tests {
         prop_oneof![30 => usual, 1 => others].prop_map(str::to_owned)
     }
 
-    fn object(entries: Vec<(String, String)>) -> String {
+    fn object(entries: &[(String, String)]) -> String {
         let fields: Vec<String> = entries.iter().map(|(key, value)| format!("\"{key}\": {value}")).collect();
         format!("{{{}}}", fields.join(", "))
     }
@@ -314,15 +314,15 @@ mod tests {
                 all.rotate_left(count as usize % 4);
                 all.extend(fields);
                 if !tags.is_empty() {
-                    all.insert(count as usize % all.len(), ("tags".to_owned(), object(tags)));
+                    all.insert(count as usize % all.len(), ("tags".to_owned(), object(&tags)));
                 }
                 if !whole {
-                    return object(all);
+                    return object(&all);
                 }
-                let data = ("nova_object.data".to_owned(), object(all));
+                let data = ("nova_object.data".to_owned(), object(&all));
                 let name = ("nova_object.name".to_owned(), "\"PciDevicePool\"".to_owned());
                 let changes = ("nova_object.changes".to_owned(), r#"["count", {"x": []}]"#.to_owned());
-                object(if count % 2 == 0 { vec![name, data, changes] } else { vec![data, changes] })
+                object(&if count % 2 == 0 { vec![name, data, changes] } else { vec![data, changes] })
             },
         )
     }
