@@ -516,6 +516,21 @@ fn a_long_run_beside_the_model() {
     );
 }
 
+/// Placement's providers are not heeded for a request that comes from a port, nor counted by.
+#[test]
+fn a_port_that_names_providers() {
+    let mut fleet = Fleet::new();
+    fleet.put_json("a", POOLS, None, None).expect("valid");
+    let text = r#"{"strategy": "nova", "requests": [{"source": "neutron_port",
+        "alternatives": [{"product_id": "2330", "rp_uuids": "c8f2d3be-2028-0432-b72c-273550cf6d5b"}]}]}"#;
+    let asked: Workload = json::parse(text, "workload").expect("valid");
+    assert!(fleet.fit("a", &asked).expect("valid").fits());
+    assert_eq!(filter(&fleet, &asked).len(), 1);
+    let mut exact = asked;
+    exact.strategy = Strategy::Exact;
+    assert_eq!(check(&fleet, &exact, "exact"), 1);
+}
+
 /// A question that few hosts can serve is kept as a list of these, which others join and leave.
 #[test]
 fn few_hosts_among_many_come_and_go() {

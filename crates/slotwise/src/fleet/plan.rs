@@ -79,6 +79,8 @@ impl Counting {
                     kinds.requests.push(Request {
                         alternatives: request.alternatives.clone(),
                         numa_policy: request.numa_policy,
+                        // What a port names of Placement's providers is not heeded.
+                        source: request.source,
                         ..Request::default()
                     });
                     wanted.push(0);
@@ -125,6 +127,7 @@ impl Counting {
 fn is_kind(kind: &Request, request: &Request) -> bool {
     kind.numa_policy.unwrap_or_default() == request.numa_policy.unwrap_or_default()
         && kind.alternatives == request.alternatives
+        && kind.source == request.source
 }
 
 /// The columns for the kinds of request of a workload, as of some state of the fleet.
