@@ -3,7 +3,9 @@
 import copy
 import json
 import pickle
+import sys
 import threading
+import time
 import unittest
 
 import slotwise
@@ -138,7 +140,9 @@ class Answers(unittest.TestCase):
         except ImportError:
             self.skipTest("numpy is not installed")
         answer = fleet_of(4, 1, 2).filter(TWO)
-        self.assertEqual(numpy.asarray(answer.hosts.ids).dtype, numpy.uint32)
+        ids = numpy.asarray(answer.hosts.ids)
+        self.assertEqual((ids.dtype, ids.tolist()), (numpy.uint32, [0, 2]))
+        self.assertFalse(ids.flags.owndata, "numpy has made a copy")
         bits = numpy.unpackbits(numpy.frombuffer(answer.hosts.bitmap, numpy.uint8), bitorder="little")
         self.assertEqual(slotwise.HostSet.from_bitmap(numpy.packbits(bits, bitorder="little")), answer.hosts)
 
@@ -185,6 +189,48 @@ class Reservations(unittest.TestCase):
 
 
 class Threads(unittest.TestCase):
+    def test_other_threads_run_during_a_call(self):
+        """With so long an interval no thread loses the interpreter lock unless it gives it up itself."""
+        fleet = fleet_of(*[4] * 3000)
+        text = json.dumps(pools(4))
+        snapshot = fleet.snapshot()
+        names = [f"n{number}" for number in range(3000)]
+        lines = "\n".join(json.dumps({"host": name, "pools": pools(4)}) for name in names)
+        batch = {"items": [{"owner": "vm", "workload": TWO}]}
+        calls = {
+            "filter": lambda: fleet.filter(TWO, among=slotwise.HostSet(range(3000))),
+            "rank": lambda: fleet.rank(TWO, weighers=[{"kind": "best_fit"}]),
+            "explain": lambda: fleet.explain(TWO),
+            "place": lambda: fleet.place(batch),
+            "put_many": lambda: slotwise.Fleet().put_many(names, [text] * 3000),
+            "load": lambda: slotwise.Fleet().load(lines),
+            "snapshot": fleet.snapshot,
+            "from_snapshot": lambda: slotwise.Fleet.from_snapshot(snapshot),
+        }
+        interval = sys.getswitchinterval()
+        for name, call in calls.items():
+            with self.subTest(name):
+                begun, ran = threading.Event(), threading.Event()
+
+                def run(begun=begun, ran=ran):
+                    begun.wait()
+                    ran.set()
+
+                other = threading.Thread(target=run)
+                other.start()
+                sys.setswitchinterval(1000)
+                try:
+                    begun.set()
+                    # A short call may be over before the other thread is awake.
+                    deadline = time.monotonic() + 20
+                    while not ran.is_set() and time.monotonic() < deadline:
+                        call()
+                    seen = ran.is_set()
+                finally:
+                    sys.setswitchinterval(interval)
+                other.join()
+                self.assertTrue(seen, f"{name} kept the interpreter lock")
+
     def test_eight_threads_ask_while_one_changes(self):
         fleet = fleet_of(*[2] * 200)
         done = threading.Event()
