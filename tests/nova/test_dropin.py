@@ -480,7 +480,7 @@ class Scheduling(dropin.Case):
     def filtered(self, hosts: list[Any], *asked: dict[str, Any]) -> list[str]:
         requests = objects.InstancePCIRequests(requests=plain.pci_requests(list(asked)))
         used = [pci_passthrough_filter.PciPassthroughFilter()]
-        spec = objects.RequestSpec(pci_requests=requests)
+        spec = objects.RequestSpec(pci_requests=requests, instance_uuid=OWNER)
         return [host.host for host in filters.HostFilterHandler().get_filtered_objects(used, hosts, spec)]
 
     def test_a_failure_of_the_engine_fails_that_call_only(self) -> None:
