@@ -42,7 +42,7 @@ static void answers(void) {
     CHECK(strcmp(text.data, "[]") == 0);
     slotwise_string_free(&text);
     CHECK(slotwise_policy_describe(policy, &text, NULL) == SLOTWISE_OK);
-    CHECK(strstr(text.data, "\"scope\":[\"filter\",\"score\",\"attributes\",\"pools\"]") != NULL);
+    CHECK(strstr(text.data, "\"scope\":[\"filter\",\"score\",\"attributes\",\"score_pools\"]") != NULL);
     slotwise_string_free(&text);
     slotwise_policy_free(policy);
     slotwise_policy_free(NULL);

@@ -27,11 +27,11 @@ class TestPolicy(unittest.TestCase):
     def test_filter_and_score(self):
         policy = load("avoid-hot-racks", configuration="refuse_over=32 prefer_below=20")
         self.assertEqual(policy.name, "avoid-hot-racks")
-        self.assertEqual(policy.scope, ["filter", "score", "attributes", "pools"])
+        self.assertEqual(policy.scope, ["filter", "score", "attributes", "score_pools"])
         self.assertEqual(policy.filter(HOSTS), [None, "policy avoid-hot-racks: the air inlet has 33 °C, over 32 °C", None])
         self.assertEqual(policy.score(HOSTS), [-2.0, -13.0, 0.04])
         self.assertEqual(policy.counters["calls"], 2)
-        self.assertEqual(repr(policy), '<slotwise.Policy "avoid-hot-racks": filter, score, attributes, pools>')
+        self.assertEqual(repr(policy), '<slotwise.Policy "avoid-hot-racks": filter, score, attributes, score_pools>')
 
     def test_facts_and_workload(self):
         policy = load("separate-tenants", configuration=b"leaf-1 = payroll\n", name="tenants")

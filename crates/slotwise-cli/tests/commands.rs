@@ -863,7 +863,7 @@ fn a_policy_is_inspected() {
     let tree = host();
     let ran = run_with(command(&tree, &format!("policy inspect {}", policy("avoid-hot-racks"))), "");
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(ran.stdout.starts_with("accepted: filter, score, attributes, pools\n"), "{}", ran.stdout);
+    assert!(ran.stdout.starts_with("accepted: filter, score, attributes, score_pools\n"), "{}", ran.stdout);
     tree.write("wrong.txt", "limit=1");
     let line = format!("policy inspect {} --settings wrong.txt --json", policy("avoid-hot-racks"));
     let ran = run_with(command(&tree, &line), "");

@@ -155,7 +155,7 @@ impl<'a> Host<'a> {
         sets::value(&self.table.sets, *self.table.attributes.get(self.index)?, key)
     }
 
-    /// Its pools; none unless the scope names [`crate::Scope::POOLS`].
+    /// Its pools; none unless the scope names [`crate::Scope::FILTER_POOLS`] or [`crate::Scope::SCORE_POOLS`].
     pub fn pools(self) -> impl ExactSizeIterator<Item = Pool<'a>> {
         range(&self.table.pool_ends, self.index).map(move |index| Pool { table: self.table, index })
     }

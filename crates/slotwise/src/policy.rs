@@ -119,18 +119,34 @@ pub struct Scope {
     pub names: bool,
     /// It reads the attributes of hosts.
     pub attributes: bool,
-    /// It reads the pools of hosts.
-    pub pools: bool,
+    /// [`Policy::filter`] reads the pools of hosts.
+    pub filter_pools: bool,
+    /// [`Policy::score`] reads the pools of hosts.
+    pub score_pools: bool,
 }
 
 impl Scope {
     /// Answers nothing and reads nothing.
-    pub const NOTHING: Scope =
-        Scope { filter: false, score: false, prefer: false, names: false, attributes: false, pools: false };
+    pub const NOTHING: Scope = Scope {
+        filter: false,
+        score: false,
+        prefer: false,
+        names: false,
+        attributes: false,
+        filter_pools: false,
+        score_pools: false,
+    };
 
     /// Answers everything and reads everything.
-    pub const ALL: Scope =
-        Scope { filter: true, score: true, prefer: true, names: true, attributes: true, pools: true };
+    pub const ALL: Scope = Scope {
+        filter: true,
+        score: true,
+        prefer: true,
+        names: true,
+        attributes: true,
+        filter_pools: true,
+        score_pools: true,
+    };
 
     /// What at least one of two policies answers or reads.
     #[must_use]
@@ -141,7 +157,8 @@ impl Scope {
             prefer: self.prefer | other.prefer,
             names: self.names | other.names,
             attributes: self.attributes | other.attributes,
-            pools: self.pools | other.pools,
+            filter_pools: self.filter_pools | other.filter_pools,
+            score_pools: self.score_pools | other.score_pools,
         }
     }
 }

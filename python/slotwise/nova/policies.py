@@ -68,7 +68,7 @@ def attributes(host_state: Any) -> dict[str, str]:
 
 def _documents(hosts: Iterable[tuple[Any, Pools]], policies: Iterable[Policy]) -> str:
     """The hosts with their pools as policies are asked about them."""
-    with_pools = any("pools" in policy.scope for policy in policies)
+    with_pools = any({"filter_pools", "score_pools"} & set(policy.scope) for policy in policies)
     return json.dumps(
         [
             {

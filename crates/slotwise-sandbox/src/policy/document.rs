@@ -116,7 +116,8 @@ pub fn scope_names(scope: Scope) -> Vec<&'static str> {
         (scope.prefer, "prefer"),
         (scope.names, "names"),
         (scope.attributes, "attributes"),
-        (scope.pools, "pools"),
+        (scope.filter_pools, "filter_pools"),
+        (scope.score_pools, "score_pools"),
     ]
     .into_iter()
     .filter_map(|(named, word)| named.then_some(word))

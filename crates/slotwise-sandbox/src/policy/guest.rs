@@ -63,7 +63,8 @@ pub(super) fn scope(scope: api::Scope) -> Scope {
         prefer: scope.contains(api::Scope::PREFER),
         names: scope.contains(api::Scope::NAMES),
         attributes: scope.contains(api::Scope::ATTRIBUTES),
-        pools: scope.contains(api::Scope::POOLS),
+        filter_pools: scope.contains(api::Scope::FILTER_POOLS),
+        score_pools: scope.contains(api::Scope::SCORE_POOLS),
     }
 }
 
@@ -75,18 +76,19 @@ impl Live {
         hosts: &HostTable,
     ) -> wasmtime::Result<Verdicts> {
         let api = self.policy.slotwise_policy_api();
-        let verdicts =
-            with_query(query, |query| api.call_filter(&mut self.store, query, host_columns(scope, hosts)))?
-                .map_err(|reason| refused(&reason))?;
-        check_length("verdicts", verdicts.codes.len(), hosts.len())?;
-        if verdicts.reasons.len() > hosts.len() {
-            return wrong(format!("it has {} reasons for {} hosts", verdicts.reasons.len(), hosts.len()));
+        let rows = Rows::of(hosts, scope, scope.filter_pools);
+        let verdicts = with_query(query, |query| api.call_filter(&mut self.store, query, rows.columns()))?
+            .map_err(|reason| refused(&reason))?;
+        check_length("verdicts", verdicts.codes.len(), rows.len())?;
+        if verdicts.reasons.len() > rows.len() {
+            return wrong(format!("it has {} reasons for {} hosts", verdicts.reasons.len(), rows.len()));
         }
         if let Some(long) = verdicts.reasons.iter().position(|reason| reason.len() > MAX_REASON) {
             return wrong(format!("reason {long} has over {MAX_REASON} bytes"));
         }
         let reasons = verdicts.reasons.iter().map(|reason| plain(reason)).collect();
-        Verdicts::new(verdicts.codes, reasons).or_else(|error| wrong(error.message().to_owned()))
+        Verdicts::new(rows.to_hosts(verdicts.codes), reasons)
+            .or_else(|error| wrong(error.message().to_owned()))
     }
 
     pub(super) fn score(
@@ -96,9 +98,10 @@ impl Live {
         hosts: &HostTable,
     ) -> wasmtime::Result<Vec<f64>> {
         let api = self.policy.slotwise_policy_api();
-        let scores =
-            with_query(query, |query| api.call_score(&mut self.store, query, host_columns(scope, hosts)))?;
-        check_scores(scores.map_err(|reason| refused(&reason))?, hosts.len())
+        let rows = Rows::of(hosts, scope, scope.score_pools);
+        let scores = with_query(query, |query| api.call_score(&mut self.store, query, rows.columns()))?;
+        check_scores(scores.map_err(|reason| refused(&reason))?, rows.len())
+            .map(|scores| rows.to_hosts(scores))
     }
 
     pub(super) fn prefer(
@@ -141,19 +144,78 @@ pub(super) fn refused(reason: &str) -> wasmtime::Error {
 
 // Columns. What the policy does not read is handed over empty.
 
-fn host_columns(scope: Scope, hosts: &HostTable) -> api::Hosts<'_> {
-    let names = if scope.names { texts(hosts.names()) } else { NO_TEXTS };
-    let sets = if scope.attributes || scope.pools { sets(hosts.sets()) } else { EMPTY_SET };
-    let pools = |column| if scope.pools { column } else { &[][..] };
-    api::Hosts {
-        count: length(hosts.len()),
-        sets,
-        names,
-        attributes: if scope.attributes { hosts.attributes() } else { &[] },
-        pool_ends: pools(hosts.pool_ends()),
-        pool_sets: pools(hosts.pool_sets()),
-        pool_numa_nodes: pools(hosts.pool_numa_nodes()),
-        pool_free: pools(hosts.pool_free()),
+/// What a question about hosts hands over: a row for each host, or, where it reads nothing but their attributes, a row for
+/// each set of those, of which there may be far fewer.
+struct Rows<'a> {
+    hosts: &'a HostTable,
+    scope: Scope,
+    pools: bool,
+    alike: Option<Alike>,
+}
+
+/// Which hosts have the same attributes.
+struct Alike {
+    /// The set of each row.
+    attributes: Vec<u32>,
+    /// The row of each host.
+    row_of: Vec<u32>,
+}
+
+impl<'a> Rows<'a> {
+    fn of(hosts: &'a HostTable, scope: Scope, pools: bool) -> Self {
+        let alike = (!scope.names && !pools).then(|| Alike::of(hosts, scope.attributes));
+        Rows { hosts, scope, pools, alike }
+    }
+
+    fn len(&self) -> usize {
+        self.alike.as_ref().map_or(self.hosts.len(), |alike| alike.attributes.len())
+    }
+
+    fn columns(&self) -> api::Hosts<'_> {
+        let Rows { hosts, scope, .. } = self;
+        let pools = |column| if self.pools { column } else { &[][..] };
+        let attributes = self.alike.as_ref().map_or(hosts.attributes(), |alike| &alike.attributes);
+        api::Hosts {
+            count: length(self.len()),
+            sets: if scope.attributes || self.pools { sets(hosts.sets()) } else { EMPTY_SET },
+            names: if scope.names { texts(hosts.names()) } else { NO_TEXTS },
+            attributes: if scope.attributes { attributes } else { &[] },
+            pool_ends: pools(hosts.pool_ends()),
+            pool_sets: pools(hosts.pool_sets()),
+            pool_numa_nodes: pools(hosts.pool_numa_nodes()),
+            pool_free: pools(hosts.pool_free()),
+        }
+    }
+
+    /// Gives each host the answer of its row; there is one for each row.
+    fn to_hosts<T: Copy>(&self, answers: Vec<T>) -> Vec<T> {
+        match &self.alike {
+            None => answers,
+            Some(alike) => {
+                alike.row_of.iter().filter_map(|&row| answers.get(row as usize).copied()).collect()
+            }
+        }
+    }
+}
+
+impl Alike {
+    fn of(hosts: &HostTable, by_attributes: bool) -> Self {
+        let mut attributes = Vec::new();
+        let mut row_of_set = vec![None; hosts.sets().ends().len()];
+        let row_of = hosts.attributes().iter().map(|&set| {
+            let set = if by_attributes { set } else { 0 };
+            let row = row_of_set.get_mut(set as usize).and_then(|row| *row);
+            row.unwrap_or_else(|| {
+                let row = length(attributes.len());
+                attributes.push(set);
+                if let Some(of_set) = row_of_set.get_mut(set as usize) {
+                    *of_set = Some(row);
+                }
+                row
+            })
+        });
+        let row_of = row_of.collect();
+        Alike { attributes, row_of }
     }
 }
 
@@ -244,4 +306,36 @@ fn with_query<T>(query: &Query<'_>, call: impl FnOnce(api::Query<'_>) -> T) -> T
         .collect();
     let facts = attributes(query.facts);
     call(api::Query { requests: &requests, facts: &facts })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_that_are_the_same_to_a_question_are_one_row() {
+        let mut hosts = HostTable::new();
+        let set = |hosts: &mut HostTable, rack: &str| {
+            let attributes = ExtraInfo::try_from([("rack", rack)]).expect("attributes");
+            hosts.set(&attributes).expect("a set")
+        };
+        let (a, b) = (set(&mut hosts, "a"), set(&mut hosts, "b"));
+        for (name, attributes) in
+            [("1", b), ("2", a), ("3", b), ("4", slotwise::policy::SetId::EMPTY), ("5", a)]
+        {
+            hosts.push_host(name, attributes).expect("a host");
+        }
+        let scope = |attributes, names| Scope { attributes, names, ..Scope::NOTHING };
+        let rows = Rows::of(&hosts, scope(true, false), false);
+        assert_eq!((rows.columns().count, rows.columns().attributes), (3, &[2, 1, 0][..]));
+        assert_eq!(rows.to_hosts(vec!["b", "a", "none"]), ["b", "a", "b", "none", "a"]);
+        let rows = Rows::of(&hosts, scope(false, false), false);
+        assert_eq!((rows.columns().count, rows.columns().attributes), (1, &[][..]));
+        assert_eq!(rows.to_hosts(vec![7]), [7; 5]);
+        for (names, pools) in [(true, false), (false, true)] {
+            let rows = Rows::of(&hosts, scope(true, names), pools);
+            assert_eq!((rows.columns().count, rows.columns().attributes), (5, hosts.attributes()));
+            assert_eq!(rows.to_hosts(vec![1, 2, 3, 4, 5]), [1, 2, 3, 4, 5]);
+        }
+    }
 }

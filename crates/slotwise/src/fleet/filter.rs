@@ -235,7 +235,11 @@ impl Fleet {
             if passed >= limit {
                 break;
             }
-            let verdicts = policy::filter(policies, &query, &self.host_table(hosts, policies)?)?;
+            let verdicts = policy::filter(
+                policies,
+                &query,
+                &self.host_table(hosts, policies, |scope| scope.filter_pools)?,
+            )?;
             for (i, &id) in hosts.iter().enumerate() {
                 if passed >= limit {
                     break;
@@ -258,7 +262,12 @@ impl Fleet {
     }
 
     /// Hosts as the columns that policies read.
-    pub(super) fn host_table(&self, hosts: &[u32], policies: &[&dyn Policy]) -> Result<HostTable> {
+    pub(super) fn host_table(
+        &self,
+        hosts: &[u32],
+        policies: &[&dyn Policy],
+        reads_pools: impl Fn(Scope) -> bool,
+    ) -> Result<HostTable> {
         let scope = policies.iter().fold(Scope::NOTHING, |scope, policy| scope.or(policy.scope()));
         let mut table = HostTable::new();
         let mut sets: HashMap<u32, SetId> = HashMap::new();
@@ -277,7 +286,7 @@ impl Fleet {
                 },
             };
             table.push_host(if scope.names { self.names.get(id) } else { "" }, set)?;
-            if scope.pools {
+            if reads_pools(scope) {
                 for slot in self.rows.slots(id) {
                     let pool = self.classes.pool(slot.class);
                     let set = match sets.get(&slot.class) {

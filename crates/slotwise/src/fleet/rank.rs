@@ -220,7 +220,11 @@ impl Fleet {
     fn policy_scores(&self, policy: &dyn Policy, query: &Query<'_>, hosts: &[u32]) -> Result<Vec<f64>> {
         let mut scores = Vec::with_capacity(hosts.len());
         for hosts in hosts.chunks(POLICY_BATCH) {
-            scores.extend(policy::score(policy, query, &self.host_table(hosts, &[policy])?)?);
+            scores.extend(policy::score(
+                policy,
+                query,
+                &self.host_table(hosts, &[policy], |scope| scope.score_pools)?,
+            )?);
         }
         Ok(scores)
     }

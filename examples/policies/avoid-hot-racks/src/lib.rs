@@ -16,7 +16,7 @@ pub struct AvoidHotRacks {
 const POINTS_PER_DEVICE: f64 = 0.01;
 
 impl Policy for AvoidHotRacks {
-    const SCOPE: Scope = Scope::FILTER.union(Scope::SCORE).union(Scope::ATTRIBUTES).union(Scope::POOLS);
+    const SCOPE: Scope = Scope::FILTER.union(Scope::SCORE).union(Scope::ATTRIBUTES).union(Scope::SCORE_POOLS);
 
     fn configure(configuration: &str) -> Result<Self, String> {
         let mut policy = AvoidHotRacks { refuse_over: 35.0, prefer_below: 27.0 };
