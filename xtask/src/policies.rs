@@ -81,7 +81,7 @@ fn path(name: &str) -> PathBuf {
 /// Builds all examples; the one in JavaScript is left out, with a printed reason, where its tools are not here.
 pub(crate) fn build() -> Result<()> {
     for (package, name) in RUST {
-        wasm::guest(package, STACK, &[], &[LOG], &path(name))?;
+        wasm::guest(package, "policy", STACK, &[], &[LOG], &path(name))?;
     }
     javascript()
 }

@@ -25,28 +25,30 @@ pub(crate) fn build() -> Result<()> {
     // four times that.
     //
     // The fleet compares columns sixteen bytes at a time where the target can. Every runtime that has components can.
-    guest("slotwise-wasm", 256 << 10, &["-Ctarget-feature=+simd128"], &[], &path())
+    guest("slotwise-wasm", "guest", 256 << 10, &["-Ctarget-feature=+simd128"], &[], &path())
 }
 
-/// Builds a guest crate and turns it into a component, which may import what is named and nothing else.
+/// Builds a guest crate with this cargo profile and turns it into a component, which may import what is named and nothing
+/// else.
 ///
 /// `flags` are for the compiler, beyond those of every guest.
 ///
 /// `stack` is the guest's own stack in bytes: less than the usual 1 MiB, which an instance pays for when it starts.
 pub(crate) fn guest(
     package: &str,
+    profile: &str,
     stack: usize,
     flags: &[&str],
     allowed: &[&str],
     path: &Path,
 ) -> Result<()> {
     let mut cargo = sh::cargo(["rustc", "-p", package, "--lib", "--crate-type", "cdylib"]);
-    cargo.args(["--target", toolchain::WASM, "--profile", "guest", "--"]);
+    cargo.args(["--target", toolchain::WASM, "--profile", profile, "--"]);
     cargo.arg(format!("-Clink-arg=-zstack-size={stack}"));
     // This variable, unlike RUSTFLAGS, allows for spaces in paths; with --target neither reaches build scripts.
     let flags = guest_flags().into_iter().chain(flags.iter().map(|&flag| flag.to_owned()));
     sh::run(cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.collect::<Vec<_>>().join("\u{1f}")))?;
-    let module = sh::target_dir().join(toolchain::WASM).join("guest").join(package.replace('-', "_"));
+    let module = sh::target_dir().join(toolchain::WASM).join(profile).join(package.replace('-', "_"));
     component(&module.with_extension("wasm"), allowed, path)
 }
 

@@ -17,9 +17,9 @@ const CORE_INSTANCES: u32 = 20;
 const MEMORIES: u32 = 2;
 const TABLES: u32 = 8;
 
-/// How much of an instance's memory is cleared in place when it ends, and not given back to the system: for a small
-/// guest that is faster than having the pages mapped again.
-const KEPT_MEMORY: usize = 256 << 10;
+/// How much of an instance's memory is cleared in place when it ends, and not given back to the system. Having the pages
+/// mapped again would take most of a call's time, up to the columns of some ten thousand hosts with many pools.
+const KEPT_MEMORY: usize = 4 << 20;
 const KEPT_TABLE: usize = 16 << 10;
 
 /// How instances get their memory.
