@@ -3,43 +3,13 @@
 //! C and Python are asked as the benches ask them, with `benches/doors/count.c` in front of the C library's allocator.
 //! `cargo xtask test benches` names the doors; on its own, this counts the engine's and says what it leaves out.
 
-#![allow(unsafe_code, reason = "an allocator")]
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use slotwise_benches::doors::{self, Call, FUNCTIONS};
 use slotwise_benches::host;
-
-/// Counts the allocations of each thread.
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: everything is handed on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller vouches for the layout.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        // SAFETY: the caller vouches for both.
-        unsafe { System.dealloc(place, layout) }
-    }
-
-    unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller vouches for all three.
-        unsafe { System.realloc(place, layout, size) }
-    }
-}
+use slotwise_testkit::counting::{Counting, allocations};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -50,18 +20,18 @@ const TIMES: u64 = 1000;
 fn engine(call: Call) -> u64 {
     let tracker = host::tracker(FUNCTIONS).expect("the host is valid");
     let workload = host::workload(host::WORKLOAD).expect("the workload is valid");
-    let before = COUNT.get();
-    for _ in 0..TIMES {
-        match call {
-            Call::Version => {
-                black_box(tracker.version());
-            }
-            Call::Fit => {
-                let _ = black_box(tracker.fit(&workload).expect("the workload is valid"));
+    allocations(|| {
+        for _ in 0..TIMES {
+            match call {
+                Call::Version => {
+                    black_box(tracker.version());
+                }
+                Call::Fit => {
+                    let _ = black_box(tracker.fit(&workload).expect("the workload is valid"));
+                }
             }
         }
-    }
-    COUNT.get() - before
+    })
 }
 
 /// The library that counts, compiled; `None` where that cannot be done, which is said.

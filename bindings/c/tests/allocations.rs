@@ -1,10 +1,7 @@
 //! The C functions that a scheduler calls for every host allocate what the engine allocates, and nothing more.
 
-#![allow(unsafe_code, reason = "an allocator, and calls of C functions")]
+#![allow(unsafe_code, reason = "calls of C functions")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-use std::hint::black_box;
 use std::ptr;
 
 use slotwise::{DeviceSpecs, Fit, Tracker, TrackerOptions, Workload, json};
@@ -13,42 +10,10 @@ use slotwise_c::{
     slotwise_tracker_free, slotwise_tracker_new, slotwise_tracker_sync, slotwise_tracker_version,
     slotwise_workload_free, slotwise_workload_parse,
 };
-
-/// Counts the allocations of each thread, so that tests beside each other do not count in each other.
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: everything is handed on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller vouches for the layout.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        // SAFETY: the caller vouches for both.
-        unsafe { System.dealloc(place, layout) }
-    }
-
-    unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller vouches for all three.
-        unsafe { System.realloc(place, layout, size) }
-    }
-}
+use slotwise_testkit::counting::{Counting, allocations};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-fn allocations<R>(work: impl FnOnce() -> R) -> usize {
-    let before = COUNT.get();
-    black_box(work());
-    COUNT.get() - before
-}
 
 const RULES: &str = r#"[{"vendor_id": "15b3"}]"#;
 const DEVICES: &str = r#"[

@@ -4,6 +4,7 @@
 //!   process (the C and Python runners), and `WasmDoor` (feature `wasm`) runs the engine component under wasmtime.
 //! - [`ops`] is the one table of the operations that the doors know and of their arguments.
 //! - [`conformance`] replays the cases in `tests/conformance` through any number of doors.
+//! - [`counting`] is an allocator that counts.
 //! - [`oracle`] decides small hosts by trying every assignment; [`generate`] makes random ones from a seed.
 //! - [`hard`] makes large instances that are hard to decide.
 //! - [`joint`] compares constrained instances, and the choice among assignments, with the oracle.
@@ -14,6 +15,7 @@
 //! This crate is for tests and developer commands only; nothing that ships depends on it.
 
 pub mod conformance;
+pub mod counting;
 mod door;
 pub mod fleet;
 pub mod generate;
