@@ -138,8 +138,7 @@ pub(crate) const MAX_REASON: usize = 1024;
 
 /// As much of a text as has at most so many bytes.
 pub(crate) fn clip(text: &str, bytes: usize) -> &str {
-    let end = (0..=bytes.min(text.len())).rev().find(|&end| text.is_char_boundary(end));
-    &text[..end.unwrap_or(0)]
+    &text[..text.floor_char_boundary(bytes)]
 }
 
 /// A guest's text as it may stand in a log or on a terminal: what would steer it, begin a line, or turn the direction of the

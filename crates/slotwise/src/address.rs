@@ -139,12 +139,7 @@ pub(crate) fn check_range(name: &str, value: u32, max: u32) -> Result<u32> {
 
 /// Cuts a text that goes into an error message, so that a hostile input does not come back in full.
 pub(crate) fn clip(text: &str) -> &str {
-    const MOST: usize = 80;
-    if text.len() <= MOST {
-        return text;
-    }
-    let end = (0..=MOST).rev().find(|&i| text.is_char_boundary(i)).unwrap_or(0);
-    &text[..end]
+    &text[..text.floor_char_boundary(80)]
 }
 
 #[cfg(test)]

@@ -133,23 +133,18 @@ impl<'a> Prepared<'a> {
     /// Source: Nova 34's `_filter_pools_for_numa_cells`. If the strictest set of pools has enough devices, it comes
     /// first; otherwise near and unknown ones come together in stable order, and the rest after them.
     pub(crate) fn order(&self, pools: &[Pool], counts: &[u32], allowed: &[usize]) -> Vec<usize> {
-        self.order_by(allowed, |i| &pools[i], |i| counts[i])
-    }
-
-    /// The same for anything that has a pool and a count.
-    pub(crate) fn order_by<'p>(
-        &self,
-        allowed: &[usize],
-        pool: impl Fn(usize) -> &'p Pool,
-        count: impl Fn(usize) -> u32,
-    ) -> Vec<usize> {
-        let mut order: Vec<_> = allowed.iter().copied().zip(self.tiers(allowed, pool, count)).collect();
+        if !self.has_cells {
+            return allowed.to_vec();
+        }
+        let tiers = self.tiers(allowed, |i| &pools[i], |i| counts[i]);
+        let mut order: Vec<_> = allowed.iter().copied().zip(tiers).collect();
         // The sort is stable: within a tier the pools keep their order.
         order.sort_by_key(|(_, tier)| *tier);
         order.into_iter().map(|(i, _)| i).collect()
     }
 
-    /// For each pool how near it is as Nova sees it, 0 being the nearest; all are when the guest has no cells.
+    /// For each pool, or anything else that has one and a count, how near it is as Nova sees it, 0 being the nearest; all are
+    /// when the guest has no cells.
     pub(crate) fn tiers<'p>(
         &self,
         allowed: &[usize],

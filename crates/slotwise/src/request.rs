@@ -238,8 +238,8 @@ pub enum Strategy {
 ///
 /// Each request in turn takes its devices from the best pools, as long as the rest can still be served. `pack` and
 /// `spread` look at, in this order: nearness to the guest's NUMA cells; the islands of [`Request::prefer_same`];
-/// [`Workload::prefer_devices`]; how many attributes a pool has (devices with special tags are kept for who asks for them); then their own aim; then the
-/// stable order.
+/// [`Workload::prefer_devices`]; how many attributes a pool has (devices with special tags are kept for who asks for
+/// them); then their own aim; then the stable order.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Preference {
