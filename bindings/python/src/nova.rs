@@ -25,15 +25,15 @@ pub(crate) fn nova_pools(
 ) -> PyResult<Pools> {
     let py = rows.py();
     let topology = numa_topology.map(|object| convert::document(object, "numa_topology")).transpose()?;
-    let list = read_rows(rows)?;
+    let list = match row_content(rows).as_deref().and_then(read_content) {
+        Some(list) => list,
+        None => read_documents(rows)?,
+    };
     call(py, || Ok(Pools(Shared::new(engine::Pools::in_order(list, topology)))))
 }
 
-/// The pools that rows are; their ``devices`` are left alone.
-pub(crate) fn read_rows(rows: &Bound<'_, PyList>) -> PyResult<Vec<engine::Pool>> {
-    if let Some(list) = row_content(rows).as_deref().and_then(read_content) {
-        return Ok(list);
-    }
+/// The pools that rows are, whatever is in them; their ``devices`` are left alone.
+pub(crate) fn read_documents(rows: &Bound<'_, PyList>) -> PyResult<Vec<engine::Pool>> {
     let mut list = Vec::with_capacity(rows.len());
     for (i, row) in rows.iter().enumerate() {
         let row = row.cast_into::<PyDict>()?.copy()?;

@@ -16,7 +16,7 @@ use slotwise as engine;
 use crate::call::{Shared, call};
 use crate::convert;
 use crate::kept::{Content, Map, keep, lock};
-use crate::nova::{read_content, read_rows, row_content};
+use crate::nova::{read_content, read_documents, row_content};
 use crate::pools::Pools;
 use crate::request::Workload;
 
@@ -334,7 +334,7 @@ pub(crate) fn nova_host_of(rows: &Bound<'_, PyList>, known: Option<Py<NovaHost>>
         return Ok(host);
     }
     let read = content.as_deref().and_then(read_content);
-    let list = read.map_or_else(|| read_rows(rows), Ok)?;
+    let list = read.map_or_else(|| read_documents(rows), Ok)?;
     // Rows of an unusual kind have no content here; they are read anew each time, as if they had changed.
     let host = NovaHost::new(engine::Pools::in_order(list, None), content.unwrap_or_default());
     Py::new(py, host)

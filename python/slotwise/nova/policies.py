@@ -66,9 +66,9 @@ def attributes(host_state: Any) -> dict[str, str]:
     return {key: ",".join(sorted(of_key)) for key, of_key in values.items()}
 
 
-def _documents(hosts: Iterable[tuple[Any, Pools]], policies: Iterable[Policy]) -> str:
-    """The hosts with their pools as policies are asked about them."""
-    with_pools = any({"filter_pools", "score_pools"} & set(policy.scope) for policy in policies)
+def _documents(hosts: Iterable[tuple[Any, Pools]], policies: Iterable[Policy], question: str) -> str:
+    """The hosts as policies are asked about them, with their pools if that question reads them."""
+    with_pools = any(f"{question}_pools" in policy.scope for policy in policies)
     return json.dumps(
         [
             {
@@ -94,7 +94,7 @@ def passing(hosts: list[tuple[Any, Pools]], requests: Iterable[dict[str, Any]], 
     policies = answering("filter")
     if not policies or not hosts:
         return [True] * len(hosts)
-    documents = _documents(hosts, policies)
+    documents = _documents(hosts, policies, "filter")
     asked = json.dumps({"requests": list(requests)})
     passes = [True] * len(hosts)
     for policy in policies:
@@ -119,7 +119,7 @@ def scores(hosts: list[tuple[Any, Pools]], requests: Iterable[dict[str, Any]], s
     total = [0.0] * len(hosts)
     if not policies or not hosts:
         return total
-    documents = _documents(hosts, policies)
+    documents = _documents(hosts, policies, "score")
     asked = json.dumps({"requests": list(requests)})
     for policy in policies:
         own = normalize(policy.score(documents, asked, facts(spec_obj)))

@@ -19,7 +19,6 @@ from slotwise.nova import hosts
 
 _host_passes_of_nova = pci_passthrough_filter.PciPassthroughFilter.host_passes
 
-
 _filter = hosts.Filter()
 
 
