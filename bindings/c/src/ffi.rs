@@ -48,6 +48,16 @@ fn null(name: &str) -> Error {
     Error::new(ErrorKind::InvalidArgument, "the pointer is NULL").inside(name)
 }
 
+/// Refuses an array of so many `T` that no object can be as long.
+fn check_length<T>(len: usize, what: &str, name: &str) -> Result<()> {
+    if isize::try_from(len.saturating_mul(size_of::<T>())).is_ok() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::InvalidArgument, format!("a length of {len} {what} is impossible"))
+        .with_help("was a negative number converted?")
+        .inside(name))
+}
+
 /// The bytes of an argument; `None` when it is left out, that is NULL with length 0.
 ///
 /// # Safety
@@ -57,11 +67,7 @@ pub(crate) unsafe fn optional_bytes<'a>(data: *const u8, len: usize, name: &str)
     if data.is_null() {
         return if len == 0 { Ok(None) } else { Err(null(name)) };
     }
-    if isize::try_from(len).is_err() {
-        return Err(Error::new(ErrorKind::InvalidArgument, format!("a length of {len} bytes is impossible"))
-            .with_help("was a negative number converted?")
-            .inside(name));
-    }
+    check_length::<u8>(len, "bytes", name)?;
     crate::settings::check_argument(len, name)?;
     // SAFETY: not NULL, not longer than an object can be, and the caller vouches for the bytes.
     Ok(Some(unsafe { std::slice::from_raw_parts(data, len) }))
@@ -200,14 +206,7 @@ pub(crate) unsafe fn all_shared<'a, T>(array: *const *mut T, len: usize, name: &
     if array.is_null() {
         return if len == 0 { Ok(Vec::new()) } else { Err(null(name)) };
     }
-    if isize::try_from(len.saturating_mul(size_of::<*mut T>())).is_err() {
-        return Err(Error::new(
-            ErrorKind::InvalidArgument,
-            format!("a length of {len} handles is impossible"),
-        )
-        .with_help("was a negative number converted?")
-        .inside(name));
-    }
+    check_length::<*mut T>(len, "handles", name)?;
     // SAFETY: not NULL, not longer than an object can be, and the caller vouches for the array.
     let handles = unsafe { std::slice::from_raw_parts(array, len) };
     // SAFETY: the caller vouches for each handle.
