@@ -1,6 +1,11 @@
 //! Counting tests in what test runners print.
 
 use std::ops::AddAssign;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::sh;
 
 /// How many tests passed, failed, and were not run.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -22,6 +27,22 @@ impl AddAssign for Counts {
         self.failed += other.failed;
         self.skipped += other.skipped;
     }
+}
+
+/// Runs tests, shows what they print, and counts them; a runner that fails without a failed test counts as one.
+///
+/// # Errors
+///
+/// When it cannot be started, or ran no test.
+pub(crate) fn run(tests: &mut Command) -> Result<Counts> {
+    let mut reader = Reader::default();
+    let ok = sh::tee(tests, |line| reader.see(line))?;
+    let mut counts = reader.counts();
+    if ok && counts.passed == 0 {
+        bail!("`{}` ran no test", sh::show(tests));
+    }
+    counts.failed += u64::from(!ok && counts.failed == 0);
+    Ok(counts)
 }
 
 /// Reads a runner's output line by line.

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::counts::{Counts, Reader};
+use crate::counts::Counts;
 use crate::{python, sh, toolchain};
 
 /// The versions that the wheel is for; a trailing `t` is a build without the global interpreter lock.
@@ -97,13 +97,7 @@ fn free_threaded() -> Result<Counts> {
 
 /// Runs the package's tests with this Python.
 fn tests(python: &mut Command) -> Result<Counts> {
-    python.args(["-m", "unittest", "discover", "--start-directory", "tests/python"]);
-    python.args(["--top-level-directory", "tests/python"]).env("PYTHONDONTWRITEBYTECODE", "1");
-    let mut reader = Reader::default();
-    let ok = sh::tee(python, |line| reader.see(line))?;
-    let mut counts = reader.counts();
-    counts.failed += u64::from(!ok && counts.failed == 0);
-    Ok(counts)
+    python::unittest(python.env("PYTHONDONTWRITEBYTECODE", "1"), "tests/python")
 }
 
 fn sdist() -> Result<PathBuf> {

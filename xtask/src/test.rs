@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use crate::counts::{Counts, Reader};
-use crate::{abi, bench, conformance, docs, examples, nova, policies, python, sh, toolchain, tree, vm, wasm};
+use crate::counts::Counts;
+use crate::{
+    abi, bench, conformance, counts, docs, examples, nova, policies, python, sh, toolchain, tree, vm, wasm,
+};
 
 /// One stage: its name, what it shows, and the function that does it.
 struct Stage {
@@ -225,8 +227,7 @@ fn features() -> Result<Outcome> {
         counts += Counts::passed(1);
     }
     let lean = ["test", "--package", "slotwise-c", "--no-default-features", "--test", "without_policies"];
-    let Outcome::Ran(ran) = counted(&mut sh::cargo(lean))? else { return done() };
-    counts += ran;
+    counts += counts::run(&mut sh::cargo(lean))?;
     Ok(Outcome::Ran(counts))
 }
 
@@ -310,12 +311,5 @@ fn deny() -> Result<Outcome> {
 /// Runs a test runner and counts what it reports. A runner that fails without a failed test, because it crashed for
 /// one, counts as one failure; one that succeeds without any test has not tested anything, which is a failure too.
 fn counted(command: &mut std::process::Command) -> Result<Outcome> {
-    let mut reader = Reader::default();
-    let ok = sh::tee(command, |line| reader.see(line))?;
-    let mut counts = reader.counts();
-    if ok && counts.passed == 0 {
-        bail!("`{}` ran no test", sh::show(command));
-    }
-    counts.failed += u64::from(!ok && counts.failed == 0);
-    Ok(Outcome::Ran(counts))
+    counts::run(command).map(Outcome::Ran)
 }
