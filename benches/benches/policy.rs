@@ -10,7 +10,7 @@ use avoid_hot_racks::AvoidHotRacks;
 use slotwise::policy::{HostTable, Query, SetId};
 use slotwise::{ExtraInfo, FilterOptions, Workload, json};
 use slotwise_benches::fleet::{fleet, name, text, two_requests};
-use slotwise_benches::table::{median, print, show};
+use slotwise_benches::table::{median, print, show, verdict};
 use slotwise_policy::Policy as _;
 use slotwise_sandbox::{EngineComponent, Fleet, Limits, Policy, PolicyOptions};
 use slotwise_testkit::policy::{info, native};
@@ -64,7 +64,7 @@ impl Report {
         if !is_met {
             let _ = write!(self.missed, "\n  {what}: {goal}");
         }
-        format!("{goal}: {}", if is_met { "met" } else { "MISSED" })
+        format!("{goal}: {}", verdict(is_met))
     }
 
     fn at_most(&mut self, what: &str, ratio: f64, goal: f64) -> Vec<String> {

@@ -163,18 +163,10 @@ impl Stopwatch for Wasm {
 
 /// A program in another language: it is sent `CALL TIMES` and answers with the nanoseconds that they took, and with how many
 /// allocations they made where the library that counts them is loaded.
+#[derive(Debug)]
 pub struct Program {
-    name: &'static str,
+    process: Process,
     goal: Duration,
-    child: Child,
-    to: ChildStdin,
-    from: BufReader<ChildStdout>,
-}
-
-impl fmt::Debug for Program {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Program").field("name", &self.name).finish_non_exhaustive()
-    }
 }
 
 impl Program {
@@ -194,16 +186,13 @@ impl Program {
             std::fs::write(&path, text)?;
             command.arg(path);
         }
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let to = child.stdin.take().ok_or("the program has no input")?;
-        let from = BufReader::new(child.stdout.take().ok_or("the program has no output")?);
-        Ok(Program { name, goal, child, to, from })
+        Ok(Program { process: Process::start(name, command)?, goal })
     }
 
     /// The door's name.
     #[must_use]
     pub fn name(&self) -> &'static str {
-        self.name
+        self.process.name
     }
 
     /// Makes `times` calls.
@@ -212,22 +201,48 @@ impl Program {
     ///
     /// When the program has ended or answers something else.
     pub fn ask(&mut self, call: Call, times: u64) -> Result<Answer> {
-        writeln!(self.to, "{} {times}", call.name())?;
+        let (time, allocations) = self.process.ask(&format!("{} {times}", call.name()))?;
+        Ok(Answer { time, allocations })
+    }
+}
+
+/// A program that answers each line with the nanoseconds that something took, and with a number more where it has one. It is
+/// ended with this.
+pub(crate) struct Process {
+    name: &'static str,
+    child: Child,
+    to: ChildStdin,
+    from: BufReader<ChildStdout>,
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Process").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Process {
+    pub(crate) fn start(name: &'static str, command: &mut Command) -> Result<Self> {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let to = child.stdin.take().ok_or("the program has no input")?;
+        let from = BufReader::new(child.stdout.take().ok_or("the program has no output")?);
+        Ok(Process { name, child, to, from })
+    }
+
+    pub(crate) fn ask(&mut self, question: &str) -> Result<(Duration, Option<u64>)> {
+        writeln!(self.to, "{question}")?;
         self.to.flush()?;
         let mut line = String::new();
         self.from.read_line(&mut line)?;
         let mut numbers = line.split_whitespace().map(str::parse);
-        match (numbers.next(), numbers.next()) {
-            (Some(Ok(time)), None) => Ok(Answer { time: Duration::from_nanos(time), allocations: None }),
-            (Some(Ok(time)), Some(Ok(count))) => {
-                Ok(Answer { time: Duration::from_nanos(time), allocations: Some(count) })
-            }
+        match (numbers.next(), numbers.next().transpose()) {
+            (Some(Ok(time)), Ok(more)) => Ok((Duration::from_nanos(time), more)),
             _ => Err(format!("{} answered {line:?}", self.name).into()),
         }
     }
 }
 
-impl Drop for Program {
+impl Drop for Process {
     fn drop(&mut self) {
         // It may have ended by itself; there is nothing to do about a failure here.
         let _ = self.child.kill();
@@ -237,7 +252,7 @@ impl Drop for Program {
 
 impl Stopwatch for Program {
     fn name(&self) -> &'static str {
-        self.name
+        self.process.name
     }
 
     fn goal(&self) -> Option<Duration> {

@@ -1,14 +1,13 @@
 //! Questions to the same fleet through Rust, Python and the component, in turn, so that all see the same machine.
 
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use slotwise::{FilterOptions, Fleet, HostSet, Workload, json};
 use slotwise_sandbox::{EngineComponent, EngineInstance, Limits};
 
-use crate::doors::Result;
+use crate::doors::{Process, Result};
 
 /// What a question took through a door: the median over rounds, for one question.
 #[derive(Debug)]
@@ -99,37 +98,15 @@ fn component(path: &Path, limits: Limits, fleet: &Fleet, workloads: &[Workload])
     }))
 }
 
-/// The program in Python, which is ended with its door.
-struct Program(Child, ChildStdin, BufReader<ChildStdout>);
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        // It may have ended by itself; there is nothing to do about a failure here.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 fn python(python: &Path, fleet: &Fleet, workloads: &[Workload], folder: &Path) -> Result<Ask> {
     let [snapshot, documents] = ["fleet.bin", "workloads.json"].map(|name| folder.join(name));
     std::fs::write(&snapshot, fleet.snapshot())?;
     std::fs::write(&documents, json::to_string(workloads))?;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/doors/fleet.py");
     let mut command = Command::new(python);
-    command.arg(script).args([snapshot, documents]).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.spawn()?;
-    let to = child.stdin.take().ok_or("the program has no input")?;
-    let from = BufReader::new(child.stdout.take().ok_or("the program has no output")?);
-    let mut program = Program(child, to, from);
-    Ok(Box::new(move |times| {
-        writeln!(program.1, "{times}")?;
-        program.1.flush()?;
-        let mut answer = String::new();
-        program.2.read_line(&mut answer)?;
-        let mut numbers = answer.split_whitespace().map(str::parse::<u64>);
-        match (numbers.next(), numbers.next()) {
-            (Some(Ok(time)), Some(Ok(fits))) => Ok((Duration::from_nanos(time), fits as usize)),
-            _ => Err(format!("the program in Python answered {answer:?}").into()),
-        }
+    let mut program = Process::start("Python", command.arg(script).args([snapshot, documents]))?;
+    Ok(Box::new(move |times| match program.ask(&times.to_string())? {
+        (time, Some(fits)) => Ok((time, fits as usize)),
+        (_, None) => Err("Python did not say how many hosts fit".into()),
     }))
 }

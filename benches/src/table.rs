@@ -75,6 +75,12 @@ pub fn show_seconds(seconds: f64) -> String {
     format!("{value:.digits$} {unit}")
 }
 
+/// Whether a goal is reached, as a cell.
+#[must_use]
+pub fn verdict(is_met: bool) -> &'static str {
+    if is_met { "met" } else { "MISSED" }
+}
+
 /// Prints rows under their heads, each column as wide as it needs; the first is set to the left, the rest to the right.
 pub fn print(rows: &[Vec<String>]) {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);

@@ -11,7 +11,7 @@ use slotwise::{FilterOptions, Fleet, Pools, Workload};
 use slotwise_benches::fleet::{self, Catalogue, POOLS, Random};
 use slotwise_benches::fleet_doors::{self, Through};
 use slotwise_benches::plot::{self, Series};
-use slotwise_benches::table::{print, show};
+use slotwise_benches::table::{print, show, verdict};
 
 type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
@@ -450,12 +450,7 @@ fn goals(run: &Run, nova: Option<Duration>, [through, _]: &[Vec<Through>; 2]) {
     println!("Goals, at {} hosts", run.hosts);
     let mut rows = vec![["", "goal", "measured", ""].map(str::to_owned).to_vec()];
     let mut row = |name: &str, goal: &str, measured: String, met: bool| {
-        rows.push(vec![
-            name.to_owned(),
-            goal.to_owned(),
-            measured,
-            if met { "met" } else { "MISSED" }.to_owned(),
-        ]);
+        rows.push(vec![name.to_owned(), goal.to_owned(), measured, verdict(met).to_owned()]);
     };
     let ratio = |a: Duration, b: Duration| a.as_secs_f64() / b.as_secs_f64();
     if let Some(nova) = nova {

@@ -3,7 +3,7 @@
 use slotwise::Tracker;
 use slotwise_benches::doors::{self, Call, Result};
 use slotwise_benches::host;
-use slotwise_benches::table::{in_turn, median, middle, print, show, show_seconds};
+use slotwise_benches::table::{in_turn, median, middle, print, show, show_seconds, verdict};
 
 fn main() -> Result<()> {
     println!("Medians; compare within this run, never with another machine.\n");
@@ -70,7 +70,7 @@ fn calls() -> Result<()> {
                 row.push(format!("{:+.0} ns", over * 1e9));
                 if let Some(goal) = door.goal() {
                     row.push(format!("{} ns", goal.as_nanos()));
-                    row.push(if over <= goal.as_secs_f64() { "met" } else { "MISSED" }.to_owned());
+                    row.push(verdict(over <= goal.as_secs_f64()).to_owned());
                 }
             }
             rows.push(row);
