@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
-import tempfile
 import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+import upstream
 
 UNIT = [
     "nova.tests.unit.compute.test_claims",
@@ -64,31 +64,17 @@ Outcomes = dict[str, str]
 """Test → ``passed``, ``skipped``, or the last line of what went wrong."""
 
 
-def exceptions() -> dict[str, str]:
-    """The tests whose outcome may differ, and why."""
-    lines = (line.strip() for line in EXCEPTIONS.read_text().splitlines())
-    pairs = (line.partition("  ") for line in lines if line and not line.startswith("#"))
-    return {name: reason.strip() for name, _, reason in pairs}
-
-
 def run(names: list[str], dropped_in: bool) -> Outcomes:
     """Runs tests by name in a process of their own, with the drop-in or without."""
-    with tempfile.NamedTemporaryFile(suffix=".json") as answer:
-        launcher = [sys.executable, "-m", "slotwise.nova.launcher"] if dropped_in else []
-        command = [*launcher, sys.executable, "-W", "ignore", __file__, "--worker", answer.name, *names]
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
-        text = Path(answer.name).read_text()
-        if not text:
-            raise RuntimeError(f"the tests {names} could not be run:\n{done.stdout[-4000:]}")
-        whole: dict[str, Any] = json.loads(text)
-        assert whole["active"] is dropped_in, "the drop-in is not where it should be, or where it should not"
-        outcomes: Outcomes = whole["outcomes"]
-        return outcomes
+    whole = upstream.in_process(__file__, names, dropped_in)
+    assert whole["active"] is dropped_in, "the drop-in is not where it should be, or where it should not"
+    outcomes: Outcomes = whole["outcomes"]
+    return outcomes
 
 
 def compare(names: list[str], jobs: int) -> tuple[int, int, list[str]]:
     """How many tests ran on both sides, how many of them passed, and what is wrong, one sentence each."""
-    listed = exceptions()
+    listed = upstream.exceptions(EXCEPTIONS)
     faults = []
     ran = passed = 0
     with ThreadPoolExecutor(jobs) as pool:
