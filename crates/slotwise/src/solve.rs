@@ -24,6 +24,7 @@ mod options;
 mod problem;
 mod refute;
 mod search;
+mod simplex;
 mod verify;
 
 pub(crate) use self::verify::verify;

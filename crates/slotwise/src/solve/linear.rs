@@ -2,17 +2,17 @@
 //!
 //! A flow sees one attribute to differ in at a time, and no card or group as a whole. A linear program sees all of them
 //! together, which settles what comes out only just, or only just not, where a search over the flows would try every
-//! way to be wrong. It costs as much as hundreds of flows and is asked only where the search gets long.
+//! way to be wrong. It costs as much as many flows and is asked only where the search gets long.
 //!
-//! It is solved by the simplex method in exact integers, so that what it refutes is refuted; where a number grows too
-//! large it says nothing.
-
-use std::collections::BTreeMap;
+//! The simplex method runs in floating point, and what it says is never taken on trust: a solution is rounded and
+//! checked, and a refutation is a weight for each row, whose sum is computed anew in integers. Where either fails,
+//! nothing is known. The program is kept: the next question differs in few bounds, so that a few pivots answer it.
 
 use super::bits::Bits;
 use super::budget::{Budget, Exhausted};
 use super::layout::Side;
 use super::search::{Amount, Decided, Search};
+use super::simplex::{Outcome, Simplex};
 use crate::request::Relation;
 
 /// What the relaxation says.
@@ -34,349 +34,303 @@ impl Linear {
 /// The largest tableau that is tried.
 const MAX_CELLS: usize = 1 << 18;
 
-/// The largest number that may stand in a tableau. Sums of two fit an `i32`, products of two fit an `i64`.
-const MAX_ENTRY: i32 = 1 << 29;
+/// The largest number of devices that is computed with.
+const MAX_AMOUNT: u64 = 1 << 20;
+
+/// After so many pivots the tableau is made anew, lest errors of rounding add up.
+const MAX_PIVOTS: usize = 2_000;
+
+/// Rounded weights are whole numbers up to this.
+const WEIGHT_SCALE: f64 = (1_u64 << 32) as f64;
+
+/// A program that was solved, for the next question.
+pub(super) struct Relaxation {
+    program: Program,
+    simplex: Simplex,
+}
 
 /// Solves the relaxation of what is left under these decisions.
-pub(super) fn relax(search: &Search<'_>, decided: &Decided, budget: &Budget) -> Result<Linear, Exhausted> {
-    let Some(program) = Program::new(search, decided) else { return Ok(Linear::Open) };
-    let mut simplex = program.simplex();
-    match simplex.maximize(program.target, budget)? {
-        None => Ok(Linear::Open),
-        Some(true) => {
-            let mut amounts = Vec::new();
-            for (column, &pair) in program.pairs.iter().enumerate() {
-                match simplex.value(column) {
-                    (0, _) => {}
-                    (amount, of) if amount % of == 0 => {
-                        amounts.push((pair, u64::from((amount / of).unsigned_abs())));
-                    }
-                    _ => return Ok(Linear::Open),
-                }
-            }
-            Ok(Linear::Whole(amounts))
-        }
-        Some(false) => {
-            // What a group must give may be given to anyone.
-            if program.grouped {
-                return Ok(Linear::Impossible(Bits::all(search.problem.classes)));
-            }
-            // A class whose need weighs exactly what serving it gives plays no part in the proof.
-            let mut core = Bits::none(search.problem.classes);
-            for &(class, row) in &program.needs {
-                if !simplex.weighs_one(program.pairs_and_more() + row) {
-                    core.insert(class);
-                }
-            }
-            Ok(Linear::Impossible(core))
-        }
+pub(super) fn relax(
+    kept: &mut Option<Relaxation>,
+    search: &Search<'_>,
+    decided: &Decided,
+    budget: &Budget,
+) -> Result<Linear, Exhausted> {
+    let shape = Program::shape(search);
+    let is_usable = |kept: &Relaxation| kept.program.shape == shape && kept.simplex.pivots() < MAX_PIVOTS;
+    if !kept.as_ref().is_some_and(is_usable) {
+        *kept = Program::new(search, shape).map(|program| {
+            let rows = program.rows.iter().map(|row| row.terms.as_slice());
+            let simplex = Simplex::new(program.columns, rows);
+            Relaxation { program, simplex }
+        });
+    }
+    let Some(Relaxation { program, simplex }) = kept else { return Ok(Linear::Open) };
+    let Some(question) = program.question(search, decided) else { return Ok(Linear::Open) };
+    let bounds = question.lower.iter().copied().zip(question.upper.iter().copied());
+    let limits = program.rows.iter().zip(&question.limits).map(|(row, &limit)| (limit, row.limit.is_exact()));
+    simplex.ask(bounds, limits);
+    let answer = match simplex.solve(|work| budget.work(work))? {
+        Outcome::Feasible => program.whole(search, &question, simplex),
+        Outcome::Infeasible(weights) => program.refuted(search, &question, &weights),
+        Outcome::Lost => None,
+    };
+    Ok(answer.unwrap_or(Linear::Open))
+}
+
+/// What a row's sum may come to.
+#[derive(Clone, Copy)]
+enum Limit {
+    /// Exactly what a class needs.
+    Need(usize),
+    /// At most what an atom has left.
+    Supply(usize),
+    AtMost(i64),
+    Exactly(i64),
+}
+
+impl Limit {
+    fn is_exact(self) -> bool {
+        matches!(self, Limit::Need(_) | Limit::Exactly(_))
     }
 }
 
-/// A linear program: at most so much in each row, as much as possible of what counts.
-#[derive(Default)]
+struct Row {
+    /// Columns and their factors.
+    terms: Vec<(usize, i64)>,
+    limit: Limit,
+}
+
+/// A linear program: a column for each pair of the layout, then those that stand for cards, groups and values, which
+/// are 0 or 1.
 struct Program {
-    /// The pair of each of the first columns; those that follow stand for cards, groups and values.
-    pairs: Vec<usize>,
-    more: usize,
-    rows: Vec<(Vec<(usize, i32)>, i32)>,
-    /// What counts: the columns, each once.
-    counts: Vec<usize>,
-    /// What it must come to.
-    target: i32,
-    /// The row of each class that needs something.
-    needs: Vec<(usize, usize)>,
-    /// Whether there are groups in it.
-    grouped: bool,
+    columns: usize,
+    rows: Vec<Row>,
+    /// The column of each group that there are devices of.
+    groups: Vec<Option<usize>>,
+    /// What the factors were computed from.
+    shape: Vec<u64>,
+}
+
+/// What a question asks a program: a bound for each column, and what the rows come to.
+struct Question {
+    lower: Vec<i64>,
+    upper: Vec<i64>,
+    limits: Vec<i64>,
 }
 
 impl Program {
-    /// The program; `None` if it would be too large.
-    fn new(search: &Search<'_>, decided: &Decided) -> Option<Self> {
+    /// What the factors of a program are computed from: with another shape it has to be made anew.
+    fn shape(search: &Search<'_>) -> Vec<u64> {
         let Search { layout, problem, state, .. } = search;
-        let mut program = Program { pairs: search.open_pairs(decided).collect(), ..Program::default() };
-        if program.pairs.len() * (problem.classes + layout.atoms.len()) > 4 * MAX_CELLS {
+        let agreeing = problem.scopes.iter().filter(|scope| scope.relation == Relation::Same);
+        let needs = agreeing.flat_map(|scope| scope.covers.iter()).map(|class| state.needs[class]);
+        let whole = layout.atoms.iter().zip(&state.left);
+        let left =
+            whole.filter(|(atom, _)| atom.card.is_some() || atom.group.is_some()).map(|(_, left)| *left);
+        needs.chain(left).collect()
+    }
+
+    /// The program; `None` if it would be too large.
+    fn new(search: &Search<'_>, shape: Vec<u64>) -> Option<Self> {
+        let Search { layout, problem, state, .. } = search;
+        let pairs = layout.pairs.len();
+        if pairs * (problem.classes + layout.atoms.len()) > 4 * MAX_CELLS {
             return None;
         }
-        let number = |amount: u64| i32::try_from(amount).ok().filter(|&amount| amount <= 1 << 20);
+        let mut program =
+            Program { columns: pairs, rows: Vec::new(), groups: vec![None; layout.groups.len()], shape };
         let mut of_class = vec![Vec::new(); problem.classes];
-        let mut of_atom = vec![Vec::new(); layout.atoms.len()];
-        for (column, &pair) in program.pairs.iter().enumerate() {
-            of_class[layout.pairs[pair].class].push((column, 1));
-            of_atom[layout.pairs[pair].atom].push((column, 1));
+        for (pair, own) in layout.pairs.iter().enumerate() {
+            of_class[own.class].push((pair, 1));
         }
-        program.counts = (0..program.pairs.len()).collect();
-        for (class, columns) in of_class.iter().enumerate().filter(|(class, _)| state.needs[*class] > 0) {
-            let need = number(state.needs[class])?;
-            program.target = program.target.checked_add(need)?;
-            program.needs.push((class, program.rows.len()));
-            program.rows.push((columns.clone(), need));
+        for (class, terms) in of_class.into_iter().enumerate() {
+            program.row(terms, Limit::Need(class));
         }
         for (s, scope) in problem.scopes.iter().enumerate() {
-            let covered = |pair: usize| scope.covers.contains(layout.pairs[pair].class);
-            let mut by_value = BTreeMap::<_, Vec<usize>>::new();
-            for (column, &pair) in program.pairs.iter().enumerate().filter(|(_, pair)| covered(**pair)) {
-                if let Some(value) = layout.atoms[layout.pairs[pair].atom].values[s] {
-                    by_value.entry(value).or_default().push(column);
-                }
-            }
+            let by_value = layout.by_value[s].values();
             match scope.relation {
                 Relation::Distinct => {
-                    let whole =
-                        by_value.into_values().map(|columns| columns.into_iter().map(|c| (c, 1)).collect());
-                    program.rows.extend(whole.map(|columns| (columns, 1)));
+                    for pairs in by_value.filter(|pairs| pairs.len() > 1) {
+                        program.row(pairs.iter().map(|&pair| (pair, 1)).collect(), Limit::AtMost(1));
+                    }
                 }
                 Relation::Same if by_value.len() > 1 => {
                     let mut one = Vec::with_capacity(by_value.len());
-                    for columns in by_value.into_values() {
+                    for pairs in by_value {
                         let agreed = program.column();
                         one.push((agreed, 1));
                         for class in scope.covers.iter() {
-                            let own = |column: &usize| layout.pairs[program.pairs[*column]].class == class;
-                            let mut row: Vec<_> =
-                                columns.iter().copied().filter(own).map(|c| (c, 1)).collect();
-                            if !row.is_empty() {
-                                row.push((agreed, -number(state.needs[class])?));
-                                program.rows.push((row, 0));
+                            let own = |pair: &usize| layout.pairs[*pair].class == class;
+                            let mut terms: Vec<_> =
+                                pairs.iter().copied().filter(own).map(|pair| (pair, 1)).collect();
+                            if !terms.is_empty() {
+                                terms.push((agreed, -number(state.needs[class])?));
+                                program.row(terms, Limit::AtMost(0));
                             }
                         }
                     }
-                    program.rows.push((one, 1));
+                    program.row(one, Limit::AtMost(1));
                 }
                 Relation::Same => {}
             }
         }
-        let mut groups: Vec<Option<usize>> = vec![None; layout.groups.len()];
-        for (atom, columns) in of_atom.iter().enumerate().filter(|(_, columns)| !columns.is_empty()) {
-            let left = number(state.left[atom])?;
-            let Some(group) = layout.atoms[atom].group else {
-                let bounded = columns.len() == 1
-                    && layout.single.contains(layout.pairs[program.pairs[columns[0].0]].class);
-                if !bounded {
-                    program.rows.push((columns.clone(), left));
+        let of_atom = |atom: usize| layout.pairs_of(atom).map(|pair| (pair, 1)).collect::<Vec<_>>();
+        for (a, atom) in layout.atoms.iter().enumerate().filter(|(_, atom)| !atom.serves.is_empty()) {
+            let mut terms = of_atom(a);
+            match atom.group {
+                // The bound of the only pair says the same.
+                None if terms.len() == 1 => {}
+                None => program.row(terms, Limit::Supply(a)),
+                Some(group) => {
+                    let whole = match program.groups[group] {
+                        Some(column) => column,
+                        None => {
+                            let column = program.column();
+                            program.groups[group] = Some(column);
+                            column
+                        }
+                    };
+                    terms.push((whole, -number(state.left[a])?));
+                    program.row(terms, Limit::Exactly(0));
                 }
-                continue;
-            };
-            let whole = match groups[group] {
-                Some(column) => column,
-                None => {
-                    let column = program.column();
-                    groups[group] = Some(column);
-                    program.grouped = true;
-                    program.rows.push((vec![(column, 1)], 1));
-                    if decided.group[group] == Some(true) {
-                        program.counts.push(column);
-                        program.target += 1;
-                    }
-                    column
-                }
-            };
-            let with = |sign: i32| {
-                let used = columns.iter().map(|&(column, _)| (column, sign));
-                used.chain([(whole, -sign * left)]).collect::<Vec<_>>()
-            };
-            program.rows.extend([(with(1), 0), (with(-1), 0)]);
+            }
         }
         for sides in &layout.cards {
-            let busy = |side: Side| sides[side as usize].iter().any(|&atom| !of_atom[atom].is_empty());
-            if !busy(Side::Physical) || !busy(Side::Virtual) {
+            let serving = |side: Side| {
+                let atoms = sides[side as usize].iter().copied();
+                atoms.filter(|&atom| !layout.atoms[atom].serves.is_empty() && state.left[atom] > 0)
+            };
+            if serving(Side::Physical).next().is_none() || serving(Side::Virtual).next().is_none() {
                 continue;
             }
             let physical = program.column();
             for side in [Side::Physical, Side::Virtual] {
-                for &atom in sides[side as usize].iter().filter(|&&atom| !of_atom[atom].is_empty()) {
-                    let given = of_atom[atom].iter().map(|&(c, _)| search.capacity(program.pairs[c]));
-                    let most = number(given.fold(0_u64, u64::saturating_add).min(state.left[atom]))?;
-                    let (share, limit) = if side == Side::Physical { (-most, 0) } else { (most, most) };
-                    let row = of_atom[atom].iter().copied().chain([(physical, share)]).collect();
-                    program.rows.push((row, limit));
+                for atom in serving(side) {
+                    let single = |pair: usize| layout.single.contains(layout.pairs[pair].class);
+                    let all_single = layout.pairs_of(atom).all(single);
+                    let pairs = layout.pairs_of(atom).len() as u64;
+                    let most =
+                        number(if all_single { state.left[atom].min(pairs) } else { state.left[atom] })?;
+                    let mut terms = of_atom(atom);
+                    if side == Side::Physical {
+                        terms.push((physical, -most));
+                        program.row(terms, Limit::AtMost(0));
+                    } else {
+                        terms.push((physical, most));
+                        program.row(terms, Limit::AtMost(most));
+                    }
                 }
             }
         }
-        (program.rows.len() * program.pairs_and_more() <= MAX_CELLS).then_some(program)
-    }
-
-    fn pairs_and_more(&self) -> usize {
-        self.pairs.len() + self.more
+        (program.rows.len() * program.columns <= MAX_CELLS).then_some(program)
     }
 
     /// A column that stands for something else than a pair.
     fn column(&mut self) -> usize {
-        self.more += 1;
-        self.pairs_and_more() - 1
+        self.columns += 1;
+        self.columns - 1
     }
 
-    fn simplex(&self) -> Simplex {
-        let columns = self.pairs_and_more();
-        let width = columns + 1;
-        let mut cells = vec![0; width * (self.rows.len() + 1)];
-        for (r, (row, limit)) in self.rows.iter().enumerate() {
-            for &(column, factor) in row {
-                cells[r * width + column] = factor;
-            }
-            cells[r * width + columns] = *limit;
-        }
-        let gain = self.rows.len() * width;
-        for &column in &self.counts {
-            cells[gain + column] = -1;
-        }
-        Simplex {
-            width,
-            rows: self.rows.len(),
-            cells,
-            scale: vec![1; self.rows.len() + 1],
-            basic: (columns..columns + self.rows.len()).collect(),
-            open: (0..columns).collect(),
-            wide: Vec::with_capacity(width),
-        }
-    }
-}
-
-/// A tableau: each row says that `scale` times its basic variable, and the sum of its cells times the open variables, is
-/// its last cell. The last row is what counts.
-///
-/// Variables are numbered: first the columns of the program, then what is left over in each of its rows.
-struct Simplex {
-    width: usize,
-    rows: usize,
-    cells: Vec<i32>,
-    scale: Vec<i32>,
-    /// The variable of each row.
-    basic: Vec<usize>,
-    /// The variable of each column, which is 0.
-    open: Vec<usize>,
-    /// A row while it is computed.
-    wide: Vec<i64>,
-}
-
-impl Simplex {
-    /// Makes what counts as large as possible: whether it comes to `target`; `None` if that could not be found out.
-    fn maximize(&mut self, target: i32, budget: &Budget) -> Result<Option<bool>, Exhausted> {
-        let last = self.width - 1;
-        let mut idle = 0;
-        for _ in 0..8 * (self.rows + self.width) {
-            let gain = &self.cells[self.rows * self.width..];
-            if i64::from(gain[last]) == i64::from(target) * i64::from(self.scale[self.rows]) {
-                return Ok(Some(true));
-            }
-            // The steepest first; where nothing comes of it for long, the first, which never goes round in a circle.
-            let candidates = (0..last).filter(|&column| gain[column] < 0);
-            let entering = match idle < 2 * self.rows {
-                true => candidates.min_by_key(|&column| (gain[column], column)),
-                false => candidates.min_by_key(|&column| self.open[column]),
-            };
-            let Some(column) = entering else { return Ok(Some(false)) };
-            let Some(row) = self.leaving(column) else { return Ok(None) };
-            idle = if self.cells[row * self.width + last] == 0 { idle + 1 } else { 0 };
-            let Some(work) = self.pivot(row, column) else { return Ok(None) };
-            budget.work(work as u64)?;
-        }
-        Ok(None)
+    fn row(&mut self, terms: Vec<(usize, i64)>, limit: Limit) {
+        self.rows.push(Row { terms, limit });
     }
 
-    /// The row whose variable falls to 0 first when that of a column grows.
-    fn leaving(&self, column: usize) -> Option<usize> {
-        let mut best: Option<(usize, i64, i64)> = None;
-        for row in 0..self.rows {
-            let own = &self.cells[row * self.width..(row + 1) * self.width];
-            let (factor, limit) = (i64::from(own[column]), i64::from(own[self.width - 1]));
-            if factor <= 0 {
-                continue;
-            }
-            let is_better = best.is_none_or(|(other, by, limits)| {
-                let (mine, theirs) = (limit * by, limits * factor);
-                mine < theirs || (mine == theirs && self.basic[row] < self.basic[other])
-            });
-            if is_better {
-                best = Some((row, factor, limit));
+    /// The bounds under these decisions; `None` if a number is too large.
+    fn question(&self, search: &Search<'_>, decided: &Decided) -> Option<Question> {
+        let Search { layout, state, .. } = search;
+        let mut lower = vec![0; self.columns];
+        let mut upper = vec![1; self.columns];
+        upper[..layout.pairs.len()].fill(0);
+        for pair in decided.allowed.iter() {
+            upper[pair] = number(search.capacity(pair))?;
+        }
+        for (group, column) in self.groups.iter().enumerate() {
+            if let (Some(column), Some(taken)) = (column, decided.group[group]) {
+                lower[*column] = i64::from(taken);
+                upper[*column] = i64::from(taken);
             }
         }
-        best.map(|(row, ..)| row)
+        let limit = |row: &Row| match row.limit {
+            Limit::Need(class) => number(state.needs[class]),
+            Limit::Supply(atom) => number(state.left[atom]),
+            Limit::AtMost(number) | Limit::Exactly(number) => Some(number),
+        };
+        let limits = self.rows.iter().map(limit).collect::<Option<_>>()?;
+        Some(Question { lower, upper, limits })
     }
 
-    /// Lets a column's variable take the place of a row's; says how many cells that changed, `None` if a number grew too
-    /// large.
-    fn pivot(&mut self, row: usize, column: usize) -> Option<usize> {
-        let width = self.width;
-        let (before, rest) = self.cells.split_at_mut(row * width);
-        let (pivot_row, after) = rest.split_at_mut(width);
-        let pivot = pivot_row[column];
-        let used: Vec<u32> = (0..width).filter(|&c| pivot_row[c] != 0).map(|c| c as u32).collect();
-        let mut work = width + self.rows;
-        let others = before.chunks_exact_mut(width).enumerate();
-        let behind = after.chunks_exact_mut(width).enumerate().map(|(r, cells)| (row + 1 + r, cells));
-        for (r, cells) in others.chain(behind) {
-            let factor = cells[column];
-            if factor == 0 {
-                continue;
-            }
-            let shared = gcd(factor, pivot);
-            let (times, minus) = (pivot / shared, factor / shared);
-            work += if times == 1 { used.len() } else { width };
-            let mut size = 0;
-            if times == 1 && minus.abs() == 1 {
-                for &c in &used {
-                    let cell = &mut cells[c as usize];
-                    *cell -= minus * pivot_row[c as usize];
-                    size |= *cell ^ (*cell >> 31);
-                }
-                cells[column] = -minus * self.scale[row];
-                if size >= MAX_ENTRY {
-                    return None;
-                }
-                continue;
-            }
-            let scale = i64::from(self.scale[r]) * i64::from(times);
-            self.wide.clear();
-            self.wide.extend(cells.iter().map(|&cell| i64::from(cell) * i64::from(times)));
-            for &c in &used {
-                self.wide[c as usize] -= i64::from(minus) * i64::from(pivot_row[c as usize]);
-            }
-            self.wide[column] = -i64::from(minus) * i64::from(self.scale[row]);
-            let mut common = scale;
-            for &cell in self.wide.iter().filter(|cell| **cell != 0) {
-                common = wide_gcd(common, cell);
-                if common == 1 {
-                    break;
-                }
-            }
-            let most = self.wide.iter().fold(scale, |most, cell| most.max(cell.abs()));
-            if most / common >= i64::from(MAX_ENTRY) {
+    /// What the simplex method found, if it is in whole devices and keeps to what classes need and atoms have.
+    fn whole(&self, search: &Search<'_>, question: &Question, simplex: &Simplex) -> Option<Linear> {
+        let mut amounts: Vec<Amount> = Vec::new();
+        let mut sums = vec![0; self.rows.len()];
+        let mut by_column = vec![0; search.layout.pairs.len()];
+        for (pair, amount) in by_column.iter_mut().enumerate() {
+            let value = simplex.value(pair);
+            if (value - value.round()).abs() > 1e-6 {
                 return None;
             }
-            for (cell, &wide) in cells.iter_mut().zip(&self.wide) {
-                *cell = if common == 1 { wide as i32 } else { (wide / common) as i32 };
+            *amount = value.round() as i64;
+            if !(0..=question.upper[pair]).contains(amount) {
+                return None;
             }
-            self.scale[r] = (scale / common) as i32;
+            if *amount > 0 {
+                amounts.push((pair, amount.unsigned_abs()));
+            }
         }
-        pivot_row[column] = self.scale[row];
-        self.scale[row] = pivot;
-        std::mem::swap(&mut self.basic[row], &mut self.open[column]);
-        Some(work)
+        for (sum, row) in sums.iter_mut().zip(&self.rows) {
+            *sum = row
+                .terms
+                .iter()
+                .map(|&(column, factor)| by_column.get(column).map_or(0, |x| x * factor))
+                .sum();
+        }
+        let holds = |((row, sum), limit): ((&Row, &i64), &i64)| match row.limit {
+            Limit::Need(_) => sum == limit,
+            Limit::Supply(_) => sum <= limit,
+            // What cards, groups and values have to do with it is looked at by the caller.
+            Limit::AtMost(_) | Limit::Exactly(_) => true,
+        };
+        self.rows.iter().zip(&sums).zip(&question.limits).all(holds).then_some(Linear::Whole(amounts))
     }
 
-    /// The value of a variable, as a fraction.
-    fn value(&self, variable: usize) -> (i32, i32) {
-        let row = self.basic.iter().position(|&basic| basic == variable);
-        row.map_or((0, 1), |row| (self.cells[row * self.width + self.width - 1], self.scale[row]))
-    }
-
-    /// Whether what is left over of a variable weighs exactly one of what counts.
-    fn weighs_one(&self, variable: usize) -> bool {
-        let column = self.open.iter().position(|&open| open == variable);
-        column.is_some_and(|column| self.cells[self.rows * self.width + column] == self.scale[self.rows])
+    /// Whether these weights of the rows refute them together: whatever the columns are within their bounds, the sum is
+    /// larger than it may be.
+    fn refuted(&self, search: &Search<'_>, question: &Question, weights: &[f64]) -> Option<Linear> {
+        let largest = weights.iter().fold(0_f64, |largest, weight| largest.max(weight.abs()));
+        if largest.is_nan() || largest <= 0.0 {
+            return None;
+        }
+        let mut core = Bits::none(search.problem.classes);
+        let mut columns = vec![0_i128; self.columns];
+        let mut sum = 0_i128;
+        for ((row, &limit), weight) in self.rows.iter().zip(&question.limits).zip(weights) {
+            // What is next to nothing comes from rounding.
+            let share = weight / largest;
+            if share.abs() < 1e-7 || (share < 0.0 && !row.limit.is_exact()) {
+                continue;
+            }
+            let weight = (share * WEIGHT_SCALE).round() as i128;
+            sum -= weight * i128::from(limit);
+            for &(column, factor) in &row.terms {
+                columns[column] += weight * i128::from(factor);
+            }
+            if let Limit::Need(class) = row.limit {
+                core.insert(class);
+            }
+        }
+        for (column, &factor) in columns.iter().enumerate() {
+            let bound = if factor > 0 { question.lower[column] } else { question.upper[column] };
+            sum += factor * i128::from(bound);
+        }
+        // What a group must give may be given to anyone.
+        if self.groups.iter().any(Option::is_some) {
+            core = Bits::all(search.problem.classes);
+        }
+        (sum > 0).then_some(Linear::Impossible(core))
     }
 }
 
-/// The greatest common divisor, which is at least 1; one of the two is not 0.
-fn gcd(a: i32, b: i32) -> i32 {
-    wide_gcd(a.into(), b.into()) as i32
-}
-
-fn wide_gcd(a: i64, b: i64) -> i64 {
-    let (mut a, mut b) = (a.abs(), b.abs());
-    while b != 0 {
-        (a, b) = (b, a % b);
-    }
-    a.max(1)
+fn number(amount: u64) -> Option<i64> {
+    i64::try_from(amount).ok().filter(|_| amount <= MAX_AMOUNT)
 }

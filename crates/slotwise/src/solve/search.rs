@@ -7,7 +7,7 @@ use super::bounds;
 use super::branch;
 use super::budget::{Budget, Exhausted};
 use super::layout::{Layout, Pair, View};
-use super::linear::{self, Linear};
+use super::linear::{self, Linear, Relaxation};
 use super::problem::Problem;
 use crate::request::Relation;
 
@@ -78,10 +78,14 @@ pub(super) struct Search<'p> {
     witness: Vec<u64>,
     /// How many nodes are looked at before the linear relaxation is asked again, and how many that will be the next time.
     patience: (u32, u32),
+    relaxation: Option<Relaxation>,
 }
 
 /// How many nodes a search looks at before it asks the linear relaxation: most end before that.
 const PATIENCE: u32 = 64;
+
+/// The same once a relaxation was solved, which then costs a few pivots.
+const WARM: u32 = 4;
 
 impl<'p> Search<'p> {
     pub(super) fn new(problem: &'p Problem<'p>, budget: &'p Budget) -> Self {
@@ -107,7 +111,7 @@ impl<'p> Search<'p> {
         };
         let views = View::all(problem, &layout);
         let witness = vec![0; layout.pairs.len()];
-        Search { problem, bins, layout, views, budget, state, witness, patience: (0, 0) }
+        Search { problem, bins, layout, views, budget, state, witness, patience: (0, 0), relaxation: None }
     }
 
     /// How many devices of a bin a class may take now.
@@ -239,7 +243,7 @@ impl<'p> Search<'p> {
             blame: Bits::none(self.problem.classes),
         };
         let mut frames: Vec<Frame> = Vec::new();
-        self.patience.0 = PATIENCE;
+        self.patience.0 = if self.relaxation.is_some() { WARM } else { PATIENCE };
         loop {
             let mut core = match self.relax(decided)? {
                 Relaxed::Solution(solution) => return Ok(Ok(solution)),
@@ -296,7 +300,9 @@ impl<'p> Search<'p> {
         if self.patience.0 > 0 {
             self.patience.0 -= 1;
         } else {
-            let linear = linear::relax(self, &decided, self.budget)?;
+            let mut kept = self.relaxation.take();
+            let linear = linear::relax(&mut kept, self, &decided, self.budget)?;
+            self.relaxation = kept;
             // Where it settles nothing it is asked half as often.
             self.patience.1 = if linear.is_settled() { 0 } else { self.patience.1.saturating_mul(2) + 1 };
             self.patience.0 = self.patience.1;
