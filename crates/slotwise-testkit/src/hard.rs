@@ -69,21 +69,22 @@ impl fmt::Display for Family {
 ///
 /// `cargo xtask oracle hardest` looks for harder ones.
 pub const HARDEST: &[(Family, u64, u64)] = &[
-    (Family::Random, 1627, 227),
-    (Family::Random, 567, 165),
-    (Family::Random, 44, 69),
-    (Family::Cards, 23, 239),
-    (Family::Cards, 7, 178),
-    (Family::Grid, 178, 90_000),
-    (Family::Grid, 99, 20_000),
-    (Family::Grid, 27, 13_000),
-    (Family::Grid, 15, 9_000),
-    (Family::Triples, 23, 5_700),
-    (Family::Triples, 17, 3_900),
-    (Family::Groups, 1, 238),
-    (Family::Fallbacks, 24, 2147),
-    (Family::Cells, 8, 4559),
-    (Family::Mixed, 21, 111),
+    (Family::Random, 1726, 264),
+    (Family::Cards, 1284, 634),
+    (Family::Cards, 834, 538),
+    (Family::Racks, 1826, 6_358),
+    (Family::Racks, 2378, 5_979),
+    (Family::Grid, 1815, 15_661),
+    (Family::Grid, 2002, 6_892),
+    (Family::Grid, 178, 6_595),
+    (Family::Triples, 194, 3_254),
+    (Family::Triples, 1927, 3_213),
+    (Family::Groups, 915, 1_478),
+    (Family::Fallbacks, 191, 31_681),
+    (Family::Fallbacks, 133, 21_751),
+    (Family::Cells, 26, 6954),
+    (Family::Cells, 8, 4_559),
+    (Family::Mixed, 245, 214),
 ];
 
 /// Up to 64 devices, and up to 8 requests for them.

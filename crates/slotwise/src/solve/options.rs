@@ -70,8 +70,15 @@ impl Solver<'_> {
                     continue;
                 }
                 level.core.extend(core);
-                if level.option + 1 < options(requests[at]) {
-                    level.option += 1;
+                let rows = &table.options[requests[at]];
+                // What is no easier to serve than an option that failed fails too; but with groups less can be harder.
+                let is_hopeless = |next: &usize| {
+                    self.bins.groups.is_empty()
+                        && rows[..=level.option].iter().any(|row| row.is_easier(&rows[*next]))
+                };
+                let mut rest = level.option + 1..rows.len();
+                if let Some(next) = rest.find(|next| !is_hopeless(next)) {
+                    level.option = next;
                     asks[at].option = Some(level.option);
                     levels.push(level);
                     break;

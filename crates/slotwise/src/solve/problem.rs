@@ -24,6 +24,17 @@ pub(super) struct Row<'a> {
     allowed: Vec<bool>,
 }
 
+impl Row<'_> {
+    /// Whether all that can serve another option of the same request can serve this one, of which it needs no more.
+    pub(super) fn is_easier(&self, other: &Row<'_>) -> bool {
+        let is_free = |row: &Row<'_>| row.prepared.providers.is_empty();
+        is_free(self)
+            && is_free(other)
+            && self.prepared.count <= other.prepared.count
+            && self.allowed.iter().zip(&other.allowed).all(|(own, other)| *own || !other)
+    }
+}
+
 impl<'a> Table<'a> {
     /// Asks the filter chain, for guests on their own cells or, if given, on `cells`.
     pub(super) fn new(
