@@ -62,7 +62,7 @@ fn compare_fleet(arguments: &[String]) -> Result<()> {
     toolchain::ensure()?;
     wasm::build()?;
     python::install_profile("release")?;
-    sh::run(&mut sh::cargo(["build", "--workspace", "--release", "--bin", "compare-fleet"]))?;
+    sh::build_workspace("release")?;
     let mut compare = sh::program(sh::target_dir().join("release/compare-fleet"));
     compare.args(arguments).env("SLOTWISE_PYTHON", python::python()).env("SLOTWISE_WASM", wasm::path());
     match nova::interpreter()? {

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use crate::counts::Counts;
-use crate::{python, sh, toolchain};
+use crate::{policies, python, sh, toolchain};
 
 /// The versions that the wheel is for; a trailing `t` is a build without the global interpreter lock.
 const VERSIONS: &[&str] = &["3.10", "3.11", "3.12", "3.13", "3.14", "3.13t", "3.14t"];
@@ -24,6 +24,8 @@ const TELL: &str = "import sys, sysconfig\n\
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     crate::no_arguments(arguments)?;
     toolchain::ensure()?;
+    // The package's tests load them.
+    policies::build()?;
     python::install_profile("release")?;
     let wheel = python::wheel()?;
     let mut counts = other_pythons(&wheel)?;

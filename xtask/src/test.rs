@@ -34,8 +34,8 @@ const STAGES: &[Stage] = &[
     Stage { name: "fmt", about: "every Rust file is formatted", run: fmt },
     Stage {
         name: "tree",
-        about: "the engine depends on nothing that does I/O, is async or calls C",
-        run: engine_tree,
+        about: "the engine depends on nothing that does I/O, is async or calls C; the wheel shares what the workspace compiles",
+        run: dependencies,
     },
     Stage {
         name: "clippy",
@@ -195,8 +195,9 @@ fn fmt() -> Result<Outcome> {
     done()
 }
 
-fn engine_tree() -> Result<Outcome> {
+fn dependencies() -> Result<Outcome> {
     tree::check()?;
+    tree::check_shared()?;
     done()
 }
 
