@@ -20,8 +20,9 @@
  *   They must be UTF-8, else SLOTWISE_ERROR_INVALID_UTF8. A text that may be left out is left out as (NULL, 0) or with
  *   length 0. The library keeps no pointer to what it is given.
  *   Texts that come out as slotwise_string are owned by the caller, UTF-8, and followed by a NUL.
- * Documents are texts in JSON, with the same keys in every language; the limits on their size are those of the engine
- *   (64 MiB), past which a call fails with SLOTWISE_ERROR_LIMIT_EXCEEDED.
+ * Documents are texts in JSON, with the same keys in every language: docs/documents.md has those of rules, aliases,
+ *   devices, pools and changes, docs/allocation.md those of workloads and answers. The limits on their size are those of
+ *   the engine (64 MiB), past which a call fails with SLOTWISE_ERROR_LIMIT_EXCEEDED.
  * Words such as a policy or a scope are texts too, never enumerations that a caller fills in.
  * Parameters. Under each function stand its parameters with what the call does with them; that is worked out from their
  *   types. Lengths are in bytes or elements, as is said there.
@@ -837,11 +838,13 @@ uint32_t slotwise_aliases_requests(const struct slotwise_aliases *aliases,
                                    struct slotwise_error **error);
 
 /**
- * Parses a `workload`: a JSON object `{"requests": [...], "numa_cells": [...], "provider_mapping": {...},
- * "strategy": "exact", "budget": 100000}`, of which only `requests` is needed. The budget counts search steps.
+ * Parses a `workload`: a JSON object `{"requests": [...], "numa_cells": [0], "numa_cells_from", "constraints", "prefer":
+ * "stable", "spread_over", "prefer_devices", "provider_mapping", "strategy": "exact", "budget": 100000}`, of which only
+ * `requests` is needed. The budget counts search steps.
  *
- * Each request is `{"count": 1, "alternatives": [{"vendor_id": "15b3", ...}, ...], "request_id", "requester_id",
- * "numa_policy"}`; a device must match all entries of at least one alternative.
+ * Each request is `{"count": 1, "alternatives": [{"vendor_id": "15b3", ...}, ...], "numa_policy": "legacy", "otherwise", "isolate":
+ * false, "same", "distinct", "prefer_same", "request_id", "requester_id", "alias_name"}`, of which only `alternatives` is needed;
+ * a device must match all entries of at least one. docs/allocation.md says what each key asks for.
  *
  * Fails with SLOTWISE_ERROR_INVALID_JSON, SLOTWISE_ERROR_INVALID_REQUEST or SLOTWISE_ERROR_LIMIT_EXCEEDED, with a path such as
  * `workload.requests[0].count`.
@@ -971,8 +974,9 @@ uint32_t slotwise_pools_group_by(const struct slotwise_pools *pools,
 /**
  * Makes a tracker without devices, with a copy of these rules.
  *
- * `options` is a JSON object `{"numa_topology": {...}, "pool_keys": [...], "allow_missing_parents": false}` of which every
- * key, or the whole, may be left out.
+ * `options` is a JSON object of which every key, or the whole, may be left out: `{"numa_topology": {"cells": [{"id": 0,
+ * "socket": 0}, ...]}, "pool_keys": ["rack"], "allow_missing_parents": false, "device_groups": [{"name": "pair", "devices":
+ * ["0000:17:00.0", ...]}]}`. The keys are extra info that splits pools; groups are handed out as a whole.
  *
  * Fails with SLOTWISE_ERROR_INVALID_JSON, SLOTWISE_ERROR_INVALID_ARGUMENT for options that contradict themselves, or
  * SLOTWISE_ERROR_LIMIT_EXCEEDED.

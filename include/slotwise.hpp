@@ -4,7 +4,8 @@
  * many threads at the same time, the others need the object for themselves. Objects are moved, not copied; one that was
  * moved from may only be assigned to or destroyed. Documents are JSON texts, as in slotwise.h.
  *
- * Every function that calls the library may throw slotwise::Error, and std::bad_alloc.
+ * Every function that calls the library may throw slotwise::Error, and std::bad_alloc. Log lines are asked for by
+ * slotwise_log_set() itself.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -13,6 +14,7 @@
 
 #include "slotwise.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <stdexcept>
@@ -119,6 +121,14 @@ inline std::string version() { return slotwise_version(); }
 
 /** All kinds of errors as a JSON array. */
 inline std::string error_kinds() { return detail::text(slotwise_error_kinds); }
+
+/** The engine's limits on what it is handed, as a JSON object. */
+inline std::string limits() { return detail::text(slotwise_limits); }
+
+/** As slotwise_limits_set(), for the whole process. */
+inline void limits_set(std::size_t bytes) {
+    detail::check([&](auto error) { return slotwise_limits_set(bytes, error); });
+}
 
 /** The operator's rules. */
 class Specs {
@@ -262,6 +272,7 @@ public:
     const slotwise_workload *get() const noexcept { return handle_.get(); }
 
 private:
+    friend class Tracker;
     using Handle = detail::Handle<slotwise_workload, slotwise_workload_free>;
     explicit Workload(Handle handle) : handle_(std::move(handle)) {}
     Handle handle_;
@@ -319,6 +330,55 @@ private:
     explicit Pools(Handle handle) : handle_(std::move(handle)) {}
     Handle handle_;
 };
+
+/** An operator's policy: a WebAssembly component that is run under limits and without trust. */
+class Policy {
+public:
+    /** As slotwise_policy_load(). */
+    static Policy load(
+        std::string_view path, std::string_view configuration = {}, std::string_view options = {}) {
+        const auto *const bytes = reinterpret_cast<const std::uint8_t *>(configuration.data());
+        return Policy(detail::handle<Handle>([&](auto out, auto error) {
+            return slotwise_policy_load(path.data(), path.size(), bytes, configuration.size(), options.data(),
+                                        options.size(), out, error);
+        }));
+    }
+    /** As slotwise_policy_filter(). */
+    std::string filter(std::string_view hosts, std::string_view query = {}) const {
+        return detail::text([&](auto out, auto error) {
+            return slotwise_policy_filter(
+                get(), query.data(), query.size(), hosts.data(), hosts.size(), out, error);
+        });
+    }
+    /** As slotwise_policy_score(). */
+    std::string score(std::string_view hosts, std::string_view query = {}) const {
+        return detail::text([&](auto out, auto error) {
+            return slotwise_policy_score(
+                get(), query.data(), query.size(), hosts.data(), hosts.size(), out, error);
+        });
+    }
+    /** As slotwise_policy_prefer(). */
+    std::string prefer(std::string_view devices, std::string_view query = {}) const {
+        return detail::text([&](auto out, auto error) {
+            return slotwise_policy_prefer(
+                get(), query.data(), query.size(), devices.data(), devices.size(), out, error);
+        });
+    }
+    /** As slotwise_policy_describe(). */
+    std::string describe() const {
+        return detail::text([&](auto out, auto error) { return slotwise_policy_describe(get(), out, error); });
+    }
+    /** The handle, for Policies and for functions of slotwise.h; it stays this object's, and is only read. */
+    slotwise_policy *get() const noexcept { return handle_.get(); }
+
+private:
+    using Handle = detail::Handle<slotwise_policy, slotwise_policy_free>;
+    explicit Policy(Handle handle) : handle_(std::move(handle)) {}
+    Handle handle_;
+};
+
+/** Policies that are asked, as `{hot.get(), tenants.get()}`; they need to live as long as the call. */
+using Policies = std::vector<slotwise_policy *>;
 
 /** Many hosts' pools in one index; sets of hosts are bitmaps, as in slotwise.h. */
 class Fleet {
@@ -406,8 +466,6 @@ public:
         });
         return Fit{static_cast<Outcome>(outcome), std::move(json)};
     }
-    /** Policies that are asked, of slotwise_policy_load(); they stay the caller's. */
-    using Policies = std::vector<slotwise_policy *>;
     /** The hosts that fit, of all; makes no document. */
     Hosts filter(const Workload &workload, const Policies &policies = {}) const {
         return bytes([&](auto out, auto error) {
@@ -620,6 +678,13 @@ public:
             return slotwise_tracker_fit(get(), workload.get(), &outcome, out, error);
         });
         return Fit{static_cast<Outcome>(outcome), std::move(json)};
+    }
+    /** As slotwise_tracker_prefer(): the workload with the order in which the policies give devices away. */
+    Workload prefer(const Workload &workload, const Policies &policies, std::string_view facts = {}) const {
+        return Workload(detail::handle<Workload::Handle>([&](auto out, auto error) {
+            return slotwise_tracker_prefer(get(), workload.get(), facts.data(), facts.size(), policies.data(),
+                                           policies.size(), out, error);
+        }));
     }
     /** As slotwise_tracker_claim(). */
     Fit claim(std::string_view owner, const Workload &workload) {

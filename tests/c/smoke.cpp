@@ -49,6 +49,13 @@ void errors_are_exceptions() {
     CHECK(error_of([] { slotwise::Config::parse("yaml", ""); }).path() == "format");
 }
 
+void larger_arguments_can_be_refused() {
+    slotwise::limits_set(16);
+    CHECK(error_of([] { slotwise::Workload::parse(WORKLOAD); }).code() == SLOTWISE_ERROR_LIMIT_EXCEEDED);
+    slotwise::limits_set(0);
+    CHECK(error_of([] { slotwise::Workload::parse(WORKLOAD); }).code() == SLOTWISE_OK);
+}
+
 void objects_move_and_do_not_copy() {
     static_assert(std::is_nothrow_move_constructible_v<slotwise::Tracker>);
     static_assert(!std::is_copy_constructible_v<slotwise::Tracker>);
@@ -134,7 +141,7 @@ void a_fleet_answers_in_bitmaps() {
     CHECK(fleet.names() == R"(["a","b"])" && fleet.names(fleet.filter(workload)) == R"(["a"])");
     CHECK(fleet.names({}) == "[]" && holds(fleet.answer(workload), "\"fits\":1"));
     CHECK(fleet.rank(workload, 5).ids == std::vector<std::uint32_t>{0});
-    CHECK(fleet.filter(workload, slotwise::Fleet::Policies{}) == fleet.filter(workload));
+    CHECK(fleet.filter(workload, slotwise::Policies{}) == fleet.filter(workload));
     CHECK(fleet.set_tags("a", R"({"rack": "r1"})") && holds(fleet.tags("a"), "r1"));
     CHECK(fleet.reserve("vm-1", "a", workload, 10).outcome == slotwise::Outcome::fits);
     auto copy = slotwise::Fleet::restore(fleet.snapshot());
@@ -151,8 +158,9 @@ void a_fleet_answers_in_bitmaps() {
 
 int main() try {
     CHECK(slotwise::version() == SLOTWISE_VERSION);
-    CHECK(holds(slotwise::error_kinds(), "invalid_address"));
+    CHECK(holds(slotwise::error_kinds(), "invalid_address") && holds(slotwise::limits(), "max_requests"));
     errors_are_exceptions();
+    larger_arguments_can_be_refused();
     objects_move_and_do_not_copy();
     aliases_are_edited();
     a_configuration_gives_rules_and_names();

@@ -23,8 +23,9 @@ pub struct slotwise_tracker {
 
 /// Makes a tracker without devices, with a copy of these rules.
 ///
-/// `options` is a JSON object `{"numa_topology": {...}, "pool_keys": [...], "allow_missing_parents": false}` of which every
-/// key, or the whole, may be left out.
+/// `options` is a JSON object of which every key, or the whole, may be left out: `{"numa_topology": {"cells": [{"id": 0,
+/// "socket": 0}, ...]}, "pool_keys": ["rack"], "allow_missing_parents": false, "device_groups": [{"name": "pair", "devices":
+/// ["0000:17:00.0", ...]}]}`. The keys are extra info that splits pools; groups are handed out as a whole.
 ///
 /// Fails with SLOTWISE_ERROR_INVALID_JSON, SLOTWISE_ERROR_INVALID_ARGUMENT for options that contradict themselves, or
 /// SLOTWISE_ERROR_LIMIT_EXCEEDED.

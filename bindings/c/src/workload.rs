@@ -14,11 +14,13 @@ pub struct slotwise_workload {
     pub(crate) inner: Workload,
 }
 
-/// Parses a `workload`: a JSON object `{"requests": [...], "numa_cells": [...], "provider_mapping": {...},
-/// "strategy": "exact", "budget": 100000}`, of which only `requests` is needed. The budget counts search steps.
+/// Parses a `workload`: a JSON object `{"requests": [...], "numa_cells": [0], "numa_cells_from", "constraints", "prefer":
+/// "stable", "spread_over", "prefer_devices", "provider_mapping", "strategy": "exact", "budget": 100000}`, of which only
+/// `requests` is needed. The budget counts search steps.
 ///
-/// Each request is `{"count": 1, "alternatives": [{"vendor_id": "15b3", ...}, ...], "request_id", "requester_id",
-/// "numa_policy"}`; a device must match all entries of at least one alternative.
+/// Each request is `{"count": 1, "alternatives": [{"vendor_id": "15b3", ...}, ...], "numa_policy": "legacy", "otherwise", "isolate":
+/// false, "same", "distinct", "prefer_same", "request_id", "requester_id", "alias_name"}`, of which only `alternatives` is needed;
+/// a device must match all entries of at least one. docs/allocation.md says what each key asks for.
 ///
 /// Fails with SLOTWISE_ERROR_INVALID_JSON, SLOTWISE_ERROR_INVALID_REQUEST or SLOTWISE_ERROR_LIMIT_EXCEEDED, with a path such as
 /// `workload.requests[0].count`.

@@ -162,6 +162,21 @@ fn every_exported_function_is_in_the_header() {
     assert_eq!(exported, declared.len(), "the header declares what is not exported");
 }
 
+/// Only what a program calls itself is not in the layer: the code is what an exception has, and a log function is C's.
+#[test]
+fn the_cxx_layer_has_every_function() {
+    let layer = fs::read_to_string(header().with_extension("hpp")).expect("include/slotwise.hpp can be read");
+    let is_there =
+        |name: &str| layer.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == name);
+    let functions = api::functions(&generated());
+    let lacking: Vec<&str> = functions
+        .iter()
+        .map(|function| function.name.as_str())
+        .filter(|name| !is_there(name) && *name != "slotwise_error_code")
+        .collect();
+    assert!(lacking.is_empty(), "include/slotwise.hpp lacks {lacking:?}");
+}
+
 /// Names are explained, and so are failures; the rest of a function's contract is written by [`contract`].
 #[test]
 fn every_function_is_documented() {

@@ -249,6 +249,10 @@ fn policies_are_loaded_asked_and_freed() {
         let program = compile(Language::C, "c11", "policy.c", Link::Static, &flags).expect("C is required");
         run(&mut Command::new(&program), b"");
     }
+    if let Some(program) = compile(Language::Cxx, "c++17", "policy.cpp", Link::Shared, &[&policies]) {
+        let output = run(&mut Command::new(&program), b"");
+        assert!(output.starts_with(b"policy.cpp: "), "{}", String::from_utf8_lossy(&output));
+    }
 }
 
 /// As a scheduler's plugin, with a policy: plain, under the sanitizers, and under valgrind, which sees what the runtime of
