@@ -4,6 +4,21 @@ use crate::bindings::exports::slotwise::policy::api;
 use crate::sets::{self, Key, NONE};
 
 /// The free devices of one host, as columns.
+///
+/// ```
+/// use slotwise_policy::Devices;
+///
+/// // In the tests of a policy; the scheduler hands over the free devices of the host that was chosen.
+/// let devices = Devices::of("node-1", [
+///     ("0000:3b:00.0", [("firmware", "22.31")]),
+///     ("0000:5e:00.0", [("firmware", "22.39")]),
+/// ]);
+/// // A name that is looked up for many devices is looked up once.
+/// let key = devices.key("firmware");
+/// let new = |device: slotwise_policy::Device| key.and_then(|key| device.get(key)) == Some("22.39");
+/// let preferences: Vec<f64> = devices.iter().map(|device| if new(device) { 1.0 } else { 0.0 }).collect();
+/// assert_eq!(preferences, [0.0, 1.0]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Devices(api::Devices);
 

@@ -5,6 +5,26 @@ use crate::sets::{self, Key, NONE, range};
 use crate::verdicts::Verdicts;
 
 /// Many hosts, as columns.
+///
+/// ```
+/// use slotwise_policy::{Host, Hosts};
+///
+/// /// The free devices of a host on this side of its network.
+/// fn free(host: Host, fabric: &str) -> u32 {
+///     host.pools().filter(|pool| pool.attribute("fabric") == Some(fabric)).map(|pool| pool.free()).sum()
+/// }
+///
+/// // In the tests of a policy; the scheduler hands over the hosts that it asks about.
+/// let mut hosts = Hosts::of([("node-1", [("rack", "r1")])]);
+/// hosts.push_pool([("fabric", "east")], Some(0), 3);
+/// hosts.push_pool([("fabric", "west")], Some(1), 2);
+/// hosts.push("node-2", [("rack", "hot")]);
+///
+/// let scores: Vec<f64> = hosts.iter().map(|host| f64::from(free(host, "east"))).collect();
+/// assert_eq!(scores, [3.0, 0.0]);
+/// let hot = |host: Host| (host.attribute("rack") == Some("hot")).then(|| "the rack is hot".to_owned());
+/// assert_eq!(hosts.judge(hot).reason(1), Some("the rack is hot"));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Hosts(api::Hosts);
 

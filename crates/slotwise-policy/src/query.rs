@@ -3,6 +3,21 @@
 use crate::bindings::exports::slotwise::policy::api;
 
 /// The workload that is to be placed, and what the caller knows about it.
+///
+/// ```
+/// use slotwise_policy::Query;
+///
+/// /// How many devices the workload wants, if it gets what it asks for first.
+/// fn wanted(query: &Query) -> u32 {
+///     query.requests().filter_map(|request| request.wants().next()).map(|want| want.count()).sum()
+/// }
+///
+/// // In the tests of a policy; the scheduler hands over the workload's requests, too.
+/// let query = Query::of([("project_id", "web")]);
+/// assert_eq!(query.fact("project_id"), Some("web"));
+/// assert_eq!(query.fact("user_id"), None);
+/// assert_eq!(wanted(&query), 0);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Query(api::Query);
 

@@ -3,6 +3,17 @@
 use crate::bindings::exports::slotwise::policy::api;
 
 /// One verdict for each host: it passes, or the reason why not.
+///
+/// [`Hosts::judge`](crate::Hosts::judge) makes them of a rule that looks at one host after the other; this is for others:
+///
+/// ```
+/// use slotwise_policy::Verdicts;
+///
+/// let mut verdicts = Verdicts::all_pass(3);
+/// verdicts.refuse(2, "too many neighbours");
+/// assert_eq!(verdicts.reason(0), None);
+/// assert_eq!(verdicts.reason(2), Some("too many neighbours"));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Verdicts(api::Verdicts);
 

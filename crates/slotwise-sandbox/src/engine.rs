@@ -34,6 +34,24 @@ pub const ENGINE_INTERFACE: &str = "slotwise:engine/api@0.1.0";
 ///
 /// Compiling takes about a tenth of a second, an instance some microseconds. Clones share the compiled code; threads
 /// may use them at once.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use slotwise_sandbox::{EngineComponent, Limits, Specs, Tracker, Workload};
+///
+/// // `cargo xtask wasm` builds it. It imports nothing: it sees what it is given, and has this much time for each call.
+/// let limits = Limits { time: Duration::from_secs(1), memory: 64 << 20, ..Limits::default() };
+/// let engine = &mut EngineComponent::load("target/wasm/slotwise.wasm", limits)?.instantiate()?;
+///
+/// let specs = Specs::parse(engine, &[r#"{"vendor_id": "10de"}"#], false)?;
+/// let host = Tracker::new(engine, &specs, None)?;
+/// host.sync(engine, r#"[{"address": "0000:17:00.0", "vendor_id": "10de", "product_id": "25b6"}]"#)?;
+/// let gpu = Workload::parse(engine, r#"{"requests": [{"alternatives": [{"vendor_id": "10de"}]}]}"#)?;
+/// // Answers are documents in JSON, which the engine's own types read.
+/// println!("{}", host.claim(engine, "vm-1", &gpu)?);
+/// # Ok::<(), slotwise_sandbox::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct EngineComponent {
     runtime: Runtime,

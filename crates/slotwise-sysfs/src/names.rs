@@ -9,6 +9,14 @@ use slotwise::{Device, Result};
 ///
 /// The format is that of the PCI ID Repository: a vendor's line starts with four hexadecimal digits, its products follow
 /// with a tab before theirs, and two tabs start a subsystem, which is not read here.
+///
+/// ```
+/// use slotwise_sysfs::PciNames;
+///
+/// let names = PciNames::parse("15b3  Mellanox Technologies\n\t101e  ConnectX Family mlx5Gen Virtual Function\n");
+/// assert_eq!(names.vendor(0x15b3), Some("Mellanox Technologies"));
+/// assert_eq!(names.product(0x15b3, 0x101e), Some("ConnectX Family mlx5Gen Virtual Function"));
+/// ```
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct PciNames {
     vendors: HashMap<u16, String>,

@@ -34,6 +34,25 @@ pub enum FunctionChange {
 /// The kernel sends no event for link states, negotiated speeds and what is set by hand (a MAC address, a NUMA node, a
 /// driver override): such a change is reported when something else makes its function be read again, or by
 /// [`Watch::rescan`].
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use slotwise_sysfs::{FunctionChange, Sysfs};
+///
+/// let mut watch = Sysfs::default().watch()?;
+/// println!("{} functions", watch.discovery().functions.len());
+/// loop {
+///     for change in watch.wait(Duration::from_secs(60))? {
+///         match change {
+///             FunctionChange::Added(function) => println!("+ {}", function.address),
+///             FunctionChange::Removed(address) => println!("- {address}"),
+///             _ => {}
+///         }
+///     }
+/// }
+/// # Ok::<(), slotwise_sysfs::DiscoverError>(())
+/// ```
 #[derive(Debug)]
 pub struct Watch {
     sysfs: Sysfs,

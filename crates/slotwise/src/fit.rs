@@ -7,6 +7,21 @@ use serde::{Deserialize, Serialize};
 use crate::address::PciAddress;
 
 /// The answer of a fit or a claim.
+///
+/// ```
+/// use slotwise::{Fit, Pools, Request, Workload, json};
+///
+/// let pools = Pools::from_json(r#"[{"vendor_id": "10de", "product_id": "25b6", "count": 1}]"#, None)?;
+/// let mut request: Request = json::parse(r#"{"alternatives": [{"vendor_id": "10de"}]}"#, "request")?;
+/// let Fit::Fits(assignment) = pools.fit(&Workload::new(vec![request.clone()]))? else { panic!("another answer") };
+/// assert_eq!((assignment.requests[0].picks[0].pool, assignment.requests[0].picks[0].count), (0, 1));
+///
+/// request.count = 2;
+/// let Fit::NoFit(no) = pools.fit(&Workload::new(vec![request]))? else { panic!("another answer") };
+/// assert_eq!((no.conflict, no.needed, no.usable), (vec![0], 2, 1));
+/// assert!(no.message.starts_with("does not fit: request 0"));
+/// # Ok::<(), slotwise::Error>(())
+/// ```
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 #[must_use]

@@ -7,6 +7,22 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How strictly a device must be near the guest's NUMA cells (Nova: `PCINUMAAffinityPolicy`).
+///
+/// ```
+/// use slotwise::{NumaPolicy, Pools, Request, Workload, json};
+///
+/// // The one free device is on node 1, and the guest runs on cell 0.
+/// let pools = Pools::from_json(
+///     r#"[{"vendor_id": "10de", "product_id": "25b6", "numa_node": 1, "count": 1}]"#, None)?;
+/// let mut request: Request = json::parse(r#"{"alternatives": [{"vendor_id": "10de"}]}"#, "request")?;
+/// for (policy, fits) in [(NumaPolicy::Required, false), (NumaPolicy::Preferred, true)] {
+///     request.numa_policy = Some(policy);
+///     let mut workload = Workload::new(vec![request.clone()]);
+///     workload.numa_cells = Some(vec![0]);
+///     assert_eq!(pools.fit(&workload)?.fits(), fits);
+/// }
+/// # Ok::<(), slotwise::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NumaPolicy {
@@ -34,6 +50,16 @@ pub struct NumaCell {
 }
 
 /// The NUMA cells of a host.
+///
+/// ```
+/// use slotwise::{NumaCell, NumaTopology};
+///
+/// let cell = |id, socket| NumaCell { id, socket: Some(socket) };
+/// let host = NumaTopology::new(vec![cell(0, 0), cell(1, 0), cell(2, 1)])?;
+/// // Cells 0 and 1 share a socket, so that for the policy `socket` devices of node 1 are near a guest on cell 0.
+/// assert_eq!(Vec::from_iter(host.socket_neighbours(&[0])), [0, 1]);
+/// # Ok::<(), slotwise::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq, Serialize)]
 pub struct NumaTopology {
     cells: Vec<NumaCell>,

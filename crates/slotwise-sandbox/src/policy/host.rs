@@ -22,6 +22,26 @@ use crate::runtime::{Allocation, Runtime, read, reason};
 /// A loaded policy; clones are the same policy, with the same counters, and threads may ask it at once.
 ///
 /// It is asked through the functions of [`slotwise::policy`], which check its answers once more.
+///
+/// ```no_run
+/// use slotwise::{FilterOptions, Fleet, Workload};
+/// use slotwise_sandbox::{OnFailure, Policy, PolicyOptions};
+///
+/// let policy = Policy::load(
+///     "separate-tenants.wasm",
+///     PolicyOptions {
+///         configuration: b"leaf-1 = payroll, audit".to_vec(),
+///         on_failure: OnFailure::Closed,
+///         ..PolicyOptions::default()
+///     },
+/// )?;
+/// let fleet = Fleet::new();
+/// let answer = fleet.filter(&Workload::default(), &FilterOptions::default(), &[&policy])?;
+/// for refused in &answer.refused {
+///     println!("{} hosts: {}", refused.hosts, refused.reason);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Policy(Arc<Inner>);
 
