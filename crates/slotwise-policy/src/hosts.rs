@@ -26,20 +26,34 @@ use crate::verdicts::Verdicts;
 /// assert_eq!(hosts.judge(hot).reason(1), Some("the rack is hot"));
 /// ```
 #[derive(Clone, Debug)]
-pub struct Hosts(api::Hosts);
+pub struct Hosts(Table);
+
+/// The columns; those that the policy does not read are empty.
+#[derive(Clone, Debug)]
+struct Table {
+    count: u32,
+    sets: api::AttributeSets,
+    names: api::Texts,
+    attributes: Vec<u32>,
+    pool_ends: Vec<u32>,
+    pool_free: Vec<u32>,
+    pool_sets: Vec<u32>,
+    pool_numa_nodes: Vec<u32>,
+}
 
 /// One of them.
 #[derive(Clone, Copy, Debug)]
 pub struct Host<'a> {
-    table: &'a api::Hosts,
+    table: &'a Table,
     index: usize,
 }
 
 /// Free devices of a host that have their attributes in common.
 #[derive(Clone, Copy, Debug)]
 pub struct Pool<'a> {
-    table: &'a api::Hosts,
+    table: &'a Table,
     index: usize,
+    free: u32,
 }
 
 impl Hosts {
@@ -47,16 +61,8 @@ impl Hosts {
     pub fn of<'a, A: IntoIterator<Item = (&'a str, &'a str)>>(
         hosts: impl IntoIterator<Item = (&'a str, A)>,
     ) -> Self {
-        let mut table = Hosts(api::Hosts {
-            count: 0,
-            sets: sets::empty(),
-            names: sets::no_texts(),
-            attributes: Vec::new(),
-            pool_ends: Vec::new(),
-            pool_sets: Vec::new(),
-            pool_numa_nodes: Vec::new(),
-            pool_free: Vec::new(),
-        });
+        let mut table =
+            Hosts::from(api::Hosts { count: 0, sets: None, names: None, attributes: None, pools: None });
         for (name, attributes) in hosts {
             table.push(name, attributes);
         }
@@ -152,7 +158,20 @@ impl Hosts {
 
 impl From<api::Hosts> for Hosts {
     fn from(hosts: api::Hosts) -> Self {
-        Hosts(hosts)
+        let api::Hosts { count, sets, names, attributes, pools } = hosts;
+        let pools = pools.unwrap_or_else(|| api::Pools { ends: Vec::new(), free: Vec::new(), details: None });
+        let (pool_sets, pool_numa_nodes) =
+            pools.details.map(|details| (details.attributes, details.numa_nodes)).unwrap_or_default();
+        Hosts(Table {
+            count,
+            sets: sets.unwrap_or_else(sets::empty),
+            names: names.unwrap_or_else(sets::no_texts),
+            attributes: attributes.unwrap_or_default(),
+            pool_ends: pools.ends,
+            pool_free: pools.free,
+            pool_sets,
+            pool_numa_nodes,
+        })
     }
 }
 
@@ -177,7 +196,11 @@ impl<'a> Host<'a> {
 
     /// Its pools; none unless the scope names [`crate::Scope::FILTER_POOLS`] or [`crate::Scope::SCORE_POOLS`].
     pub fn pools(self) -> impl ExactSizeIterator<Item = Pool<'a>> {
-        range(&self.table.pool_ends, self.index).map(move |index| Pool { table: self.table, index })
+        let Host { table, index } = self;
+        let range = range(&table.pool_ends, index);
+        let start = range.start;
+        let free = table.pool_free.get(range).unwrap_or_default();
+        free.iter().enumerate().map(move |(at, &free)| Pool { table, index: start + at, free })
     }
 }
 
@@ -185,16 +208,17 @@ impl<'a> Pool<'a> {
     /// How many of its devices are free.
     #[must_use]
     pub fn free(self) -> u32 {
-        self.table.pool_free.get(self.index).copied().unwrap_or(0)
+        self.free
     }
 
-    /// Its NUMA node, if it is known.
+    /// Its NUMA node, if it is known; `None` unless the scope names [`crate::Scope::POOL_ATTRIBUTES`].
     #[must_use]
     pub fn numa_node(self) -> Option<u32> {
         self.table.pool_numa_nodes.get(self.index).copied().filter(|&node| node != NONE)
     }
 
-    /// What its devices have in common under this name: `vendor_id`, `product_id`, `dev_type`, or a tag.
+    /// What its devices have in common under this name: `vendor_id`, `product_id`, `dev_type`, or a tag; `None` unless the
+    /// scope names [`crate::Scope::POOL_ATTRIBUTES`].
     #[must_use]
     pub fn attribute(self, name: &str) -> Option<&'a str> {
         sets::value_of(&self.table.sets, *self.table.pool_sets.get(self.index)?, name)

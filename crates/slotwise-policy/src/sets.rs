@@ -26,7 +26,7 @@ pub(crate) fn text(texts: &api::Texts, index: usize) -> Option<&str> {
 /// The number of this text, if there is one.
 pub(crate) fn key(sets: &api::AttributeSets, name: &str) -> Option<Key> {
     (0..sets.texts.ends.len())
-        .find(|&i| text(&sets.texts, i) == Some(name))
+        .find(|&i| text(&sets.texts, i).is_some_and(|text| same(text, name)))
         .and_then(|i| u32::try_from(i).ok())
         .map(Key)
 }
@@ -42,8 +42,28 @@ pub(crate) fn value(sets: &api::AttributeSets, set: u32, key: Key) -> Option<&st
 pub(crate) fn value_of<'a>(sets: &'a api::AttributeSets, set: u32, name: &str) -> Option<&'a str> {
     let range = range(&sets.ends, set as usize);
     let start = range.start;
-    let at = sets.keys.get(range)?.iter().position(|&k| text(&sets.texts, k as usize) == Some(name))?;
+    let at = sets
+        .keys
+        .get(range)?
+        .iter()
+        .position(|&k| text(&sets.texts, k as usize).is_some_and(|text| same(text, name)))?;
     text(&sets.texts, *sets.values.get(start + at)? as usize)
+}
+
+/// Whether two texts are equal. In WebAssembly the comparison of the standard library looks at each byte for itself.
+pub(crate) fn same(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    if one.len() != other.len() {
+        return false;
+    }
+    let equal = |(one, other): (&[u8; 8], &[u8; 8])| u64::from_ne_bytes(*one) == u64::from_ne_bytes(*other);
+    // The last eight bytes, some of which are seen twice, instead of what is left over.
+    match (one.last_chunk(), other.last_chunk()) {
+        (Some(last), Some(other_last)) => {
+            equal((last, other_last)) && one.as_chunks().0.iter().zip(other.as_chunks().0).all(equal)
+        }
+        _ => one.iter().zip(other).all(|(one, other)| one == other),
+    }
 }
 
 /// No sets but the empty one.
@@ -83,4 +103,23 @@ fn intern(sets: &mut api::AttributeSets, text: &str) -> u32 {
 
 pub(crate) fn number(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(NONE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_compared_whole() {
+        for length in 0..40 {
+            let text = "x".repeat(length);
+            assert!(same(&text, &text.clone()));
+            assert!(!same(&text, &format!("{text}x")));
+            for at in 0..length {
+                let mut other = text.clone();
+                other.replace_range(at..=at, "y");
+                assert!(!same(&text, &other), "{length} {at}");
+            }
+        }
+    }
 }

@@ -42,7 +42,7 @@ impl Verdicts {
     pub(crate) fn code(&mut self, reason: &str) -> u32 {
         let reasons = &mut self.0.reasons;
         let first = reasons.len().saturating_sub(16);
-        let index = match reasons[first..].iter().position(|known| known == reason) {
+        let index = match reasons[first..].iter().position(|known| crate::sets::same(known, reason)) {
             Some(found) => first + found,
             None => {
                 reasons.push(reason.to_owned());

@@ -73,7 +73,7 @@ impl Cache {
     ) -> Result<Component> {
         let key = key(engine, bytes);
         let name = name(&key);
-        if let Some(component) = self.read(&name, &key).and_then(|code| load(engine, &code)) {
+        if let Some(component) = self.read(&name, &key).and_then(|entry| load(engine, &entry[HEADER..])) {
             return Ok(component);
         }
         let component = compile(engine, bytes)?;
@@ -84,7 +84,7 @@ impl Cache {
         Ok(component)
     }
 
-    /// The code of an entry that is there, ours alone, and whole.
+    /// An entry that is there, ours alone, and whole; behind its header is the code.
     fn read(&self, name: &str, key: &[u8; 32]) -> Option<Vec<u8>> {
         // Without NONBLOCK a pipe under the entry's name would hold the call for ever.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -95,14 +95,10 @@ impl Cache {
             return None;
         }
         let length = u64::try_from(stat.st_size).ok().filter(|&length| length <= MAX_ENTRY)?;
-        let mut code = Vec::with_capacity(usize::try_from(length).ok()?);
-        File::from(file).take(MAX_ENTRY).read_to_end(&mut code).ok()?;
-        let header = code.get(..HEADER)?;
-        if header != self::header(key, &code[HEADER..]) {
-            return None;
-        }
-        code.drain(..HEADER);
-        Some(code)
+        let mut entry = Vec::with_capacity(usize::try_from(length).ok()?);
+        File::from(file).take(MAX_ENTRY).read_to_end(&mut entry).ok()?;
+        let (header, code) = entry.split_at_checked(HEADER)?;
+        (header == self::header(key, code)).then_some(entry)
     }
 
     /// Writes an entry under another name and moves it to its own, so that nobody sees half of one.

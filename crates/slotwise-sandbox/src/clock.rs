@@ -5,12 +5,17 @@
 //!
 //! A process that forks leaves its threads behind. Schedulers load first and fork their workers then, so that the first
 //! call in a child starts a thread of its own.
+//!
+//! What every call does here must not ask the system for anything: that takes longer than a small question.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+use rustix::mm::{self, Advice, MapFlags, ProtFlags};
 
 /// How often the epoch moves on.
 const TICK: Duration = Duration::from_millis(10);
@@ -18,7 +23,7 @@ const TICK: Duration = Duration::from_millis(10);
 /// Moves the epoch of one wasmtime engine on while calls run; stops when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Clock {
-    process: u32,
+    process: Process,
     shared: Arc<Shared>,
     /// Taken when the clock is dropped.
     thread: Option<JoinHandle<()>>,
@@ -56,7 +61,7 @@ impl Clock {
                 engine.increment_epoch();
             }
         })?;
-        Ok(Clock { process: std::process::id(), shared, thread: Some(thread), forked: OnceLock::new() })
+        Ok(Clock { process: Process::this(), shared, thread: Some(thread), forked: OnceLock::new() })
     }
 
     /// How many ticks a call must be given so that it may run for `time`: one more, for the tick that has begun.
@@ -68,7 +73,7 @@ impl Clock {
 
     /// Notes that a call runs, until the result is dropped.
     pub(crate) fn run(&self, engine: &wasmtime::Engine) -> io::Result<Running<'_>> {
-        if self.process != std::process::id() {
+        if self.process.was_forked() {
             let forked = self.forked.get_or_init(|| Clock::start(engine).ok().map(Box::new));
             return match forked {
                 Some(clock) => clock.run(engine),
@@ -85,6 +90,77 @@ impl Clock {
     }
 }
 
+/// Knows whether this is still the process that it was made in.
+#[derive(Debug)]
+struct Process {
+    id: u32,
+    /// A page that the system clears in a forked process; `None` where it cannot.
+    page: Option<NonNull<AtomicU32>>,
+}
+
+// SAFETY: the page is only read, and belongs to this value alone.
+#[allow(unsafe_code, reason = "a pointer says nothing about threads; why it is sound is said beside it")]
+unsafe impl Send for Process {}
+// SAFETY: as above.
+#[allow(unsafe_code, reason = "a pointer says nothing about threads; why it is sound is said beside it")]
+unsafe impl Sync for Process {}
+
+/// As much as any system's page has, of which nothing but the first word is used.
+const PAGE: usize = 64 << 10;
+
+impl Process {
+    #[allow(unsafe_code, reason = "mapping a page; why it is sound is said beside it")]
+    fn this() -> Self {
+        let id = std::process::id();
+        // SAFETY: a new mapping, at an address that the system chooses.
+        let mapped = unsafe {
+            mm::mmap_anonymous(
+                std::ptr::null_mut(),
+                PAGE,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::PRIVATE,
+            )
+        };
+        let page = mapped.ok().and_then(|page| NonNull::new(page.cast::<AtomicU32>()));
+        let mut process = Process { id, page };
+        if let Some(page) = page {
+            // SAFETY: the page is ours, and so large; clearing it in a child leaves a valid number there.
+            let wiped = unsafe { mm::madvise(page.as_ptr().cast(), PAGE, Advice::LinuxWipeOnFork) };
+            if wiped.is_ok() {
+                // SAFETY: mapped above, aligned to a page, and zero, which is a valid number.
+                unsafe { page.as_ref() }.store(id, Ordering::Relaxed);
+            } else {
+                process.unmap();
+            }
+        }
+        process
+    }
+
+    /// Whether this runs in a process that was forked from the one that it was made in.
+    #[allow(unsafe_code, reason = "reading the page; why it is sound is said beside it")]
+    fn was_forked(&self) -> bool {
+        match self.page {
+            // SAFETY: mapped until this is dropped; the number is written before anybody else has this.
+            Some(page) => unsafe { page.as_ref() }.load(Ordering::Relaxed) != self.id,
+            None => std::process::id() != self.id,
+        }
+    }
+
+    #[allow(unsafe_code, reason = "unmapping the page; why it is sound is said beside it")]
+    fn unmap(&mut self) {
+        if let Some(page) = self.page.take() {
+            // SAFETY: what `this` mapped, of the same size; nothing refers to it any more.
+            let _ = unsafe { mm::munmap(page.as_ptr().cast(), PAGE) };
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.unmap();
+    }
+}
+
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.0.calls.fetch_sub(1, Ordering::SeqCst);
@@ -94,7 +170,7 @@ impl Drop for Running<'_> {
 impl Drop for Clock {
     fn drop(&mut self) {
         let Some(thread) = self.thread.take() else { return };
-        if self.process != std::process::id() {
+        if self.process.was_forked() {
             // There is no such thread here, and what belongs to it is no more to be touched.
             std::mem::forget(thread);
             return;

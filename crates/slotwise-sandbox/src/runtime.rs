@@ -44,13 +44,16 @@ impl Runtime {
         limits.check()?;
         let mut config = Config::new();
         config.epoch_interruption(true).consume_fuel(limits.fuel.is_some()).max_wasm_stack(limits.stack);
-        // The guests are stripped: their backtraces are numbers, which cost time and tell nothing.
-        config.wasm_backtrace_max_frames(None);
+        // The guests are stripped: their backtraces are numbers, which cost time and tell nothing. Without them nobody
+        // reads these tables, which would be stored, loaded, and made known to the system's own unwinder.
+        config.wasm_backtrace_max_frames(None).generate_address_map(false).native_unwind_info(false);
         if allocation == Allocation::Pooled {
             config.allocation_strategy(pool(&limits));
             // A policy runs inside somebody else's process: no handler of signals is registered there, and no more
             // addresses are reserved than the limits say. The price is a comparison at each access to memory.
             config.signals_based_traps(false).memory_reservation(limits.memory as u64).memory_guard_size(0);
+            // An instance's memory grows within its slot, so that the guest's code need not look again where it lies.
+            config.memory_may_move(false);
         }
         let engine = wasmtime::Engine::new(&config).map_err(|error| Error::Trap(reason(&error)))?;
         let clock = Clock::start(&engine).map_err(|error| Error::Trap(error.to_string()))?;

@@ -357,7 +357,7 @@ fn what_is_not_exported_or_of_another_type_is_named() {
     for (this, other) in [
         ("-> result<list<f64>, string>", "-> result<list<f32>, string>"),
         ("codes: list<u32>", "codes: list<u8>"),
-        ("pool-free: list<u32>", "pool-free: list<u64>"),
+        ("free: list<u32>", "free: list<u64>"),
     ] {
         assert!(WIT.contains(this), "{this:?} is no longer in policy.wit");
         let error = refused(&trapping(&WIT.replace(this, other)));

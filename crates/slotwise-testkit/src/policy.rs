@@ -29,18 +29,22 @@ pub fn native(table: &HostTable) -> slotwise_policy::Hosts {
     let sets = table.sets();
     api::Hosts {
         count: u32::try_from(table.len()).expect("a table counts in 32 bits"),
-        sets: api::AttributeSets {
+        sets: Some(api::AttributeSets {
             texts: texts(sets.texts()),
             ends: sets.ends().to_vec(),
             keys: sets.keys().to_vec(),
             values: sets.values().to_vec(),
-        },
-        names: texts(table.names()),
-        attributes: table.attributes().to_vec(),
-        pool_ends: table.pool_ends().to_vec(),
-        pool_sets: table.pool_sets().to_vec(),
-        pool_numa_nodes: table.pool_numa_nodes().to_vec(),
-        pool_free: table.pool_free().to_vec(),
+        }),
+        names: Some(texts(table.names())),
+        attributes: Some(table.attributes().to_vec()),
+        pools: Some(api::Pools {
+            ends: table.pool_ends().to_vec(),
+            free: table.pool_free().to_vec(),
+            details: Some(api::PoolDetails {
+                attributes: table.pool_sets().to_vec(),
+                numa_nodes: table.pool_numa_nodes().to_vec(),
+            }),
+        }),
     }
     .into()
 }

@@ -123,6 +123,8 @@ pub struct Scope {
     pub filter_pools: bool,
     /// [`Policy::score`] reads the pools of hosts.
     pub score_pools: bool,
+    /// Where pools are read, so are their attributes and NUMA nodes, and not only how many devices are free.
+    pub pool_attributes: bool,
 }
 
 impl Scope {
@@ -135,6 +137,7 @@ impl Scope {
         attributes: false,
         filter_pools: false,
         score_pools: false,
+        pool_attributes: false,
     };
 
     /// Answers everything and reads everything.
@@ -146,6 +149,7 @@ impl Scope {
         attributes: true,
         filter_pools: true,
         score_pools: true,
+        pool_attributes: true,
     };
 
     /// What at least one of two policies answers or reads.
@@ -159,6 +163,7 @@ impl Scope {
             attributes: self.attributes | other.attributes,
             filter_pools: self.filter_pools | other.filter_pools,
             score_pools: self.score_pools | other.score_pools,
+            pool_attributes: self.pool_attributes | other.pool_attributes,
         }
     }
 }

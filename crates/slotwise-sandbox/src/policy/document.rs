@@ -118,6 +118,7 @@ pub fn scope_names(scope: Scope) -> Vec<&'static str> {
         (scope.attributes, "attributes"),
         (scope.filter_pools, "filter_pools"),
         (scope.score_pools, "score_pools"),
+        (scope.pool_attributes, "pool_attributes"),
     ]
     .into_iter()
     .filter_map(|(named, word)| named.then_some(word))

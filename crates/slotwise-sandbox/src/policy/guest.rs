@@ -65,6 +65,7 @@ pub(super) fn scope(scope: api::Scope) -> Scope {
         attributes: scope.contains(api::Scope::ATTRIBUTES),
         filter_pools: scope.contains(api::Scope::FILTER_POOLS),
         score_pools: scope.contains(api::Scope::SCORE_POOLS),
+        pool_attributes: scope.contains(api::Scope::POOL_ATTRIBUTES),
     }
 }
 
@@ -120,6 +121,10 @@ impl Live {
 
 fn check_scores(scores: Vec<f64>, expected: usize) -> wasmtime::Result<Vec<f64>> {
     check_length("scores", scores.len(), expected)?;
+    // Without a way out of the loop, so that it looks at several at once.
+    if scores.iter().fold(true, |all, score| all & score.is_finite()) {
+        return Ok(scores);
+    }
     match scores.iter().position(|score| !score.is_finite()) {
         None => Ok(scores),
         Some(at) => wrong(format!("score {at} is {}, which is no finite number", scores[at])),
@@ -142,7 +147,7 @@ pub(super) fn refused(reason: &str) -> wasmtime::Error {
     wasmtime::Error::new(Error::Refused(plain(clip(reason, MAX_REASON))))
 }
 
-// Columns. What the policy does not read is handed over empty.
+// Columns. What the policy does not read is not handed over.
 
 /// What a question about hosts hands over: a row for each host, or, where it reads nothing but their attributes, a row for
 /// each set of those, of which there may be far fewer.
@@ -155,10 +160,11 @@ struct Rows<'a> {
 
 /// Which hosts have the same attributes.
 struct Alike {
+    by_attributes: bool,
     /// The set of each row.
     attributes: Vec<u32>,
-    /// The row of each host.
-    row_of: Vec<u32>,
+    /// The row of each set that a host has.
+    row_of_set: Vec<u32>,
 }
 
 impl<'a> Rows<'a> {
@@ -172,18 +178,23 @@ impl<'a> Rows<'a> {
     }
 
     fn columns(&self) -> api::Hosts<'_> {
-        let Rows { hosts, scope, .. } = self;
-        let pools = |column| if self.pools { column } else { &[][..] };
+        let Rows { hosts, scope, pools, .. } = *self;
+        let is_any = self.len() > 0;
+        let details = pools && scope.pool_attributes;
         let attributes = self.alike.as_ref().map_or(hosts.attributes(), |alike| &alike.attributes);
         api::Hosts {
             count: length(self.len()),
-            sets: if scope.attributes || self.pools { sets(hosts.sets()) } else { EMPTY_SET },
-            names: if scope.names { texts(hosts.names()) } else { NO_TEXTS },
-            attributes: if scope.attributes { attributes } else { &[] },
-            pool_ends: pools(hosts.pool_ends()),
-            pool_sets: pools(hosts.pool_sets()),
-            pool_numa_nodes: pools(hosts.pool_numa_nodes()),
-            pool_free: pools(hosts.pool_free()),
+            sets: (is_any && (scope.attributes || details)).then(|| sets(hosts.sets())),
+            names: (is_any && scope.names).then(|| texts(hosts.names())),
+            attributes: (is_any && scope.attributes).then_some(attributes),
+            pools: (is_any && pools).then(|| api::Pools {
+                ends: hosts.pool_ends(),
+                free: hosts.pool_free(),
+                details: details.then(|| api::PoolDetails {
+                    attributes: hosts.pool_sets(),
+                    numa_nodes: hosts.pool_numa_nodes(),
+                }),
+            }),
         }
     }
 
@@ -191,31 +202,34 @@ impl<'a> Rows<'a> {
     fn to_hosts<T: Copy>(&self, answers: Vec<T>) -> Vec<T> {
         match &self.alike {
             None => answers,
-            Some(alike) => {
-                alike.row_of.iter().filter_map(|&row| answers.get(row as usize).copied()).collect()
+            // All hosts have a set of their table, and each of these sets has a row.
+            Some(alike) if alike.by_attributes => {
+                let row_of = |&set: &u32| answers[alike.row_of_set[set as usize] as usize];
+                self.hosts.attributes().iter().map(row_of).collect()
             }
+            Some(_) => answers.first().map_or_else(Vec::new, |&answer| vec![answer; self.hosts.len()]),
         }
     }
 }
 
 impl Alike {
     fn of(hosts: &HostTable, by_attributes: bool) -> Self {
+        const NONE: u32 = u32::MAX;
         let mut attributes = Vec::new();
-        let mut row_of_set = vec![None; hosts.sets().ends().len()];
-        let row_of = hosts.attributes().iter().map(|&set| {
-            let set = if by_attributes { set } else { 0 };
-            let row = row_of_set.get_mut(set as usize).and_then(|row| *row);
-            row.unwrap_or_else(|| {
-                let row = length(attributes.len());
+        if !by_attributes {
+            attributes.extend((!hosts.is_empty()).then_some(0));
+            return Alike { by_attributes, attributes, row_of_set: Vec::new() };
+        }
+        let sets = if hosts.is_empty() { 0 } else { hosts.sets().ends().len() };
+        let mut row_of_set = vec![NONE; sets];
+        for &set in hosts.attributes() {
+            let row = &mut row_of_set[set as usize];
+            if *row == NONE {
+                *row = length(attributes.len());
                 attributes.push(set);
-                if let Some(of_set) = row_of_set.get_mut(set as usize) {
-                    *of_set = Some(row);
-                }
-                row
-            })
-        });
-        let row_of = row_of.collect();
-        Alike { attributes, row_of }
+            }
+        }
+        Alike { by_attributes, attributes, row_of_set }
     }
 }
 
@@ -231,9 +245,6 @@ fn device_columns(scope: Scope, devices: &DeviceTable) -> api::Devices<'_> {
 }
 
 const NO_TEXTS: api::Texts<'static> = api::Texts { joined: "", ends: &[] };
-
-const EMPTY_SET: api::AttributeSets<'static> =
-    api::AttributeSets { texts: NO_TEXTS, ends: &[0], keys: &[], values: &[] };
 
 fn texts(texts: &Texts) -> api::Texts<'_> {
     api::Texts { joined: texts.joined(), ends: texts.ends() }
@@ -327,15 +338,35 @@ mod tests {
         }
         let scope = |attributes, names| Scope { attributes, names, ..Scope::NOTHING };
         let rows = Rows::of(&hosts, scope(true, false), false);
-        assert_eq!((rows.columns().count, rows.columns().attributes), (3, &[2, 1, 0][..]));
+        assert_eq!((rows.columns().count, rows.columns().attributes), (3, Some(&[2, 1, 0][..])));
         assert_eq!(rows.to_hosts(vec!["b", "a", "none"]), ["b", "a", "b", "none", "a"]);
         let rows = Rows::of(&hosts, scope(false, false), false);
-        assert_eq!((rows.columns().count, rows.columns().attributes), (1, &[][..]));
+        assert_eq!((rows.columns().count, rows.columns().attributes), (1, None));
         assert_eq!(rows.to_hosts(vec![7]), [7; 5]);
         for (names, pools) in [(true, false), (false, true)] {
             let rows = Rows::of(&hosts, scope(true, names), pools);
-            assert_eq!((rows.columns().count, rows.columns().attributes), (5, hosts.attributes()));
+            assert_eq!((rows.columns().count, rows.columns().attributes), (5, Some(hosts.attributes())));
             assert_eq!(rows.to_hosts(vec![1, 2, 3, 4, 5]), [1, 2, 3, 4, 5]);
         }
+    }
+
+    #[test]
+    fn what_is_not_read_is_not_handed_over() {
+        let mut hosts = HostTable::new();
+        let ask = |hosts: &HostTable, scope: Scope, pools: bool| {
+            let rows = Rows::of(hosts, scope, pools);
+            let columns = rows.columns();
+            let pools = columns.pools.map(|pools| (pools.free.len(), pools.details.is_some()));
+            (columns.sets.is_some(), columns.names.is_some(), columns.attributes.is_some(), pools)
+        };
+        assert_eq!(ask(&hosts, Scope::ALL, true), (false, false, false, None), "there is no host");
+        hosts.push_host("1", slotwise::policy::SetId::EMPTY).expect("a host");
+        hosts.push_pool(slotwise::policy::SetId::EMPTY, None, 3).expect("a pool");
+        assert_eq!(ask(&hosts, Scope::ALL, true), (true, true, true, Some((1, true))));
+        assert_eq!(ask(&hosts, Scope::ALL, false), (true, true, true, None));
+        assert_eq!(ask(&hosts, Scope::NOTHING, true), (false, false, false, Some((1, false))));
+        let attributes = Scope { pool_attributes: true, ..Scope::NOTHING };
+        assert_eq!(ask(&hosts, attributes, true), (true, false, false, Some((1, true))));
+        assert_eq!(ask(&hosts, attributes, false), (false, false, false, None));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use slotwise::policy::{DeviceTable, HostTable, Query, Scope, Verdicts};
 use wasmtime::Store;
@@ -53,9 +53,9 @@ struct Inner {
     scope: Scope,
     failures: Failures,
     log: Log,
-    slots: Slots,
-    /// Instances that wait for their next call, if they are kept at all.
-    idle: Option<Mutex<Vec<Live>>>,
+    /// Where instances live; those that are kept wait there for their next call.
+    slots: Slots<Live>,
+    keep_instances: bool,
 }
 
 pub(super) struct Live {
@@ -105,20 +105,19 @@ impl Policy {
             failures: Failures::new(options.on_failure),
             log: Log::new(options.log),
             slots: Slots::new(limits.instances),
-            idle: options.keep_instances.then(Mutex::default),
+            keep_instances: options.keep_instances,
             runtime,
         };
         let mut store = inner.runtime.store(Guest::new(&limits));
         let running = inner.runtime.begin(&mut store)?;
         let instance = inner.code.instance_pre().instantiate(&mut store);
-        drop(running);
         let instance = instance.map_err(|error| Error::stopped(error, &limits))?;
         // The names are all there; what this compares are the types.
-        bindings::Policy::new(&mut store, &instance).map_err(|error| Error::WrongType(reason(&error)))?;
-        drop(store);
-        let (mut live, scope, running) = inner.start()?;
+        let policy =
+            bindings::Policy::new(&mut store, &instance).map_err(|error| Error::WrongType(reason(&error)))?;
+        let scope = inner.configure(&mut store, &policy)?;
         drop(running);
-        inner.log.take(&inner.name, &mut live.store.data_mut().lines);
+        inner.log.take(&inner.name, &mut store.data_mut().lines);
         inner.scope = scope;
         Ok(Policy(Arc::new(inner)))
     }
@@ -230,42 +229,46 @@ impl fmt::Debug for Policy {
 
 impl Inner {
     /// Makes an instance and configures it; time and fuel count from here, until the last of the result is dropped.
-    fn start(&self) -> Result<(Live, Scope, Running<'_>)> {
+    fn start(&self) -> Result<(Live, Running<'_>)> {
         let mut store = self.runtime.store(Guest::new(&self.runtime.limits));
         let running = self.runtime.begin(&mut store)?;
-        let started = self.code.instantiate(&mut store).and_then(|policy| {
-            let scope = policy.slotwise_policy_api().call_configure(&mut store, &self.configuration)?;
-            Ok((policy, scope))
-        });
-        let (policy, scope) = started
-            .and_then(|(policy, scope)| Ok((policy, scope.map_err(|reason| guest::refused(&reason))?)))
-            .map_err(|error| Error::stopped(error, &self.runtime.limits))?;
-        Ok((Live { store, policy }, guest::scope(scope), running))
+        let policy =
+            self.code.instantiate(&mut store).map_err(|error| Error::stopped(error, &self.runtime.limits))?;
+        self.configure(&mut store, &policy)?;
+        Ok((Live { store, policy }, running))
+    }
+
+    /// Hands the configuration over, and takes what the policy answers and reads.
+    fn configure(&self, store: &mut Store<Guest>, policy: &bindings::Policy) -> Result<Scope> {
+        policy
+            .slotwise_policy_api()
+            .call_configure(store, &self.configuration)
+            .and_then(|scope| scope.map_err(|reason| guest::refused(&reason)))
+            .map(guest::scope)
+            .map_err(|error| Error::stopped(error, &self.runtime.limits))
     }
 
     /// Runs one call in an instance of its own, or in one that was kept; an instance that failed is thrown away.
     fn call<T>(&self, call: impl FnOnce(&mut Live, Scope) -> wasmtime::Result<T>) -> Result<T> {
         let (answer, mut lines) = {
-            let _slot = self.slots.take();
-            let kept = self.idle.as_ref().and_then(|idle| lock(idle).pop());
+            let (slot, kept) = self.slots.take();
             let (mut live, running) = match kept {
                 Some(mut live) => {
                     let running = self.runtime.begin(&mut live.store)?;
                     (live, running)
                 }
                 // Making the instance counts: the call as a whole is what has a limit.
-                None => {
-                    let (live, _, running) = self.start()?;
-                    (live, running)
-                }
+                None => self.start()?,
             };
             let answer = call(&mut live, self.scope);
             drop(running);
             let lines = std::mem::take(&mut live.store.data_mut().lines);
-            if answer.is_ok()
-                && let Some(idle) = &self.idle
-            {
-                lock(idle).push(live);
+            if answer.is_ok() && self.keep_instances {
+                slot.keep(live);
+            } else {
+                // Before the slot is free, so that whoever takes it finds room for an instance.
+                drop(live);
+                drop(slot);
             }
             (answer, lines)
         };
@@ -273,9 +276,4 @@ impl Inner {
         self.log.take(&self.name, &mut lines);
         answer.map_err(|error| Error::stopped(error, &self.runtime.limits))
     }
-}
-
-/// A list is valid at any point, so that a panic elsewhere in the host does not matter to it.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

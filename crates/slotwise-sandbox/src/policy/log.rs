@@ -84,6 +84,9 @@ impl Log {
     /// Hands out the lines of a call, and says how many were lost.
     pub(super) fn take(&self, policy: &str, lines: &mut Lines) {
         let Lines { kept, lost } = std::mem::take(lines);
+        if kept.is_empty() && lost == 0 {
+            return;
+        }
         self.lines.fetch_add(kept.len() as u64, Ordering::Relaxed);
         self.lost.fetch_add(lost, Ordering::Relaxed);
         for (level, text) in kept {
