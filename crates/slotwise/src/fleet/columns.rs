@@ -2,7 +2,8 @@
 //!
 //! A block of 128 bytes answers for 128 hosts. Host `8 b + j` of a block is byte `16 j + b`: comparing the `j`th sixteen
 //! bytes with a bound gives bit `j` of sixteen bytes of the answer, so that the answer's bits need no gathering. That is
-//! plain code, which becomes the baseline's own vector instructions on any platform.
+//! plain code, which becomes the baseline's own vector instructions on any platform but WebAssembly, where it is said in
+//! its instructions.
 
 /// So many hosts make a block.
 pub(super) const BLOCK: usize = 128;
@@ -76,6 +77,7 @@ fn scan(columns: [&Column; 3], bounds: [u8; 3]) -> Vec<[u8; BLOCK / 8]> {
 
 /// Compares one block. In this shape, and for three columns, the loops become comparisons of sixteen bytes at once;
 /// others that say the same do not.
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 #[inline(always)]
 #[allow(clippy::needless_range_loop)]
 fn compare(columns: [&[u8; BLOCK]; 3], bounds: [u8; 3]) -> [u8; BLOCK / 8] {
@@ -90,6 +92,28 @@ fn compare(columns: [&[u8; BLOCK]; 3], bounds: [u8; 3]) -> [u8; BLOCK / 8] {
         }
     }
     bits
+}
+
+/// The same where the compiler does not find it: for WebAssembly it leaves the loops as they are.
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+#[inline(always)]
+fn compare(columns: [&[u8; BLOCK]; 3], bounds: [u8; 3]) -> [u8; BLOCK / 8] {
+    use std::arch::wasm32::{u8x16_ge, u8x16_splat, u64x2, u64x2_extract_lane, v128_and, v128_or};
+    let bounds = bounds.map(|bound| u8x16_splat(bound));
+    let mut bits = u8x16_splat(0);
+    for j in 0..8 {
+        let mut enough = u8x16_splat(1 << j);
+        for (column, bound) in columns.iter().zip(bounds) {
+            let words = column.as_chunks::<8>().0;
+            let [low, high] = [words[2 * j], words[2 * j + 1]].map(u64::from_le_bytes);
+            enough = v128_and(enough, u8x16_ge(u64x2(low, high), bound));
+        }
+        bits = v128_or(bits, enough);
+    }
+    let mut bytes = [0; BLOCK / 8];
+    bytes[..8].copy_from_slice(&u64x2_extract_lane::<0>(bits).to_le_bytes());
+    bytes[8..].copy_from_slice(&u64x2_extract_lane::<1>(bits).to_le_bytes());
+    bytes
 }
 
 #[cfg(test)]
