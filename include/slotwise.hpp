@@ -345,24 +345,15 @@ public:
     }
     /** As slotwise_policy_filter(). */
     std::string filter(std::string_view hosts, std::string_view query = {}) const {
-        return detail::text([&](auto out, auto error) {
-            return slotwise_policy_filter(
-                get(), query.data(), query.size(), hosts.data(), hosts.size(), out, error);
-        });
+        return ask(slotwise_policy_filter, hosts, query);
     }
     /** As slotwise_policy_score(). */
     std::string score(std::string_view hosts, std::string_view query = {}) const {
-        return detail::text([&](auto out, auto error) {
-            return slotwise_policy_score(
-                get(), query.data(), query.size(), hosts.data(), hosts.size(), out, error);
-        });
+        return ask(slotwise_policy_score, hosts, query);
     }
     /** As slotwise_policy_prefer(). */
     std::string prefer(std::string_view devices, std::string_view query = {}) const {
-        return detail::text([&](auto out, auto error) {
-            return slotwise_policy_prefer(
-                get(), query.data(), query.size(), devices.data(), devices.size(), out, error);
-        });
+        return ask(slotwise_policy_prefer, devices, query);
     }
     /** As slotwise_policy_describe(). */
     std::string describe() const {
@@ -374,6 +365,12 @@ public:
 private:
     using Handle = detail::Handle<slotwise_policy, slotwise_policy_free>;
     explicit Policy(Handle handle) : handle_(std::move(handle)) {}
+    template <class Question>
+    std::string ask(Question question, std::string_view rows, std::string_view query) const {
+        return detail::text([&](auto out, auto error) {
+            return question(get(), query.data(), query.size(), rows.data(), rows.size(), out, error);
+        });
+    }
     Handle handle_;
 };
 

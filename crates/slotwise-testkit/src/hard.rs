@@ -82,7 +82,7 @@ pub const HARDEST: &[(Family, u64, u64)] = &[
     (Family::Groups, 915, 1_478),
     (Family::Fallbacks, 191, 31_681),
     (Family::Fallbacks, 133, 21_751),
-    (Family::Cells, 26, 6954),
+    (Family::Cells, 26, 6_954),
     (Family::Cells, 8, 4_559),
     (Family::Mixed, 245, 214),
 ];

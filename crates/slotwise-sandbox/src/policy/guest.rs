@@ -160,11 +160,10 @@ struct Rows<'a> {
 
 /// Which hosts have the same attributes.
 struct Alike {
-    by_attributes: bool,
     /// The set of each row.
     attributes: Vec<u32>,
-    /// The row of each set that a host has.
-    row_of_set: Vec<u32>,
+    /// The row of each set that a host has; `None` where attributes are not read either, so that one row stands for all.
+    row_of_set: Option<Vec<u32>>,
 }
 
 impl<'a> Rows<'a> {
@@ -200,14 +199,14 @@ impl<'a> Rows<'a> {
 
     /// Gives each host the answer of its row; there is one for each row.
     fn to_hosts<T: Copy>(&self, answers: Vec<T>) -> Vec<T> {
-        match &self.alike {
-            None => answers,
+        let Some(alike) = &self.alike else { return answers };
+        match &alike.row_of_set {
             // All hosts have a set of their table, and each of these sets has a row.
-            Some(alike) if alike.by_attributes => {
-                let row_of = |&set: &u32| answers[alike.row_of_set[set as usize] as usize];
-                self.hosts.attributes().iter().map(row_of).collect()
+            Some(row_of_set) => {
+                let answer = |&set: &u32| answers[row_of_set[set as usize] as usize];
+                self.hosts.attributes().iter().map(answer).collect()
             }
-            Some(_) => answers.first().map_or_else(Vec::new, |&answer| vec![answer; self.hosts.len()]),
+            None => answers.first().map_or_else(Vec::new, |&answer| vec![answer; self.hosts.len()]),
         }
     }
 }
@@ -215,13 +214,12 @@ impl<'a> Rows<'a> {
 impl Alike {
     fn of(hosts: &HostTable, by_attributes: bool) -> Self {
         const NONE: u32 = u32::MAX;
-        let mut attributes = Vec::new();
         if !by_attributes {
-            attributes.extend((!hosts.is_empty()).then_some(0));
-            return Alike { by_attributes, attributes, row_of_set: Vec::new() };
+            let attributes = if hosts.is_empty() { Vec::new() } else { vec![0] };
+            return Alike { attributes, row_of_set: None };
         }
-        let sets = if hosts.is_empty() { 0 } else { hosts.sets().ends().len() };
-        let mut row_of_set = vec![NONE; sets];
+        let mut attributes = Vec::new();
+        let mut row_of_set = vec![NONE; hosts.sets().ends().len()];
         for &set in hosts.attributes() {
             let row = &mut row_of_set[set as usize];
             if *row == NONE {
@@ -229,7 +227,7 @@ impl Alike {
                 attributes.push(set);
             }
         }
-        Alike { by_attributes, attributes, row_of_set }
+        Alike { attributes, row_of_set: Some(row_of_set) }
     }
 }
 

@@ -71,7 +71,7 @@ pub(super) fn relax(
     let limits = program.rows.iter().zip(&question.limits).map(|(row, &limit)| (limit, row.limit.is_exact()));
     simplex.ask(bounds, limits);
     let answer = match simplex.solve(|work| budget.work(work))? {
-        Outcome::Feasible => program.whole(search, &question, simplex),
+        Outcome::Feasible => program.whole(&question, &simplex.solution(), search.layout.pairs.len()),
         Outcome::Infeasible(weights) => program.refuted(search, &question, &weights),
         Outcome::Lost => None,
     };
@@ -261,37 +261,27 @@ impl Program {
     }
 
     /// What the simplex method found, if it is in whole devices and keeps to what classes need and atoms have.
-    fn whole(&self, search: &Search<'_>, question: &Question, simplex: &Simplex) -> Option<Linear> {
-        let mut amounts: Vec<Amount> = Vec::new();
-        let mut sums = vec![0; self.rows.len()];
-        let mut by_column = vec![0; search.layout.pairs.len()];
-        for (pair, amount) in by_column.iter_mut().enumerate() {
-            let value = simplex.value(pair);
-            if (value - value.round()).abs() > 1e-6 {
+    fn whole(&self, question: &Question, solution: &[f64], pairs: usize) -> Option<Linear> {
+        let mut by_pair = Vec::with_capacity(pairs);
+        for (value, &upper) in solution[..pairs].iter().zip(&question.upper) {
+            let amount = value.round() as i64;
+            if (value - value.round()).abs() > 1e-6 || !(0..=upper).contains(&amount) {
                 return None;
             }
-            *amount = value.round() as i64;
-            if !(0..=question.upper[pair]).contains(amount) {
-                return None;
-            }
-            if *amount > 0 {
-                amounts.push((pair, amount.unsigned_abs()));
-            }
+            by_pair.push(amount);
         }
-        for (sum, row) in sums.iter_mut().zip(&self.rows) {
-            *sum = row
-                .terms
-                .iter()
-                .map(|&(column, factor)| by_column.get(column).map_or(0, |x| x * factor))
-                .sum();
-        }
-        let holds = |((row, sum), limit): ((&Row, &i64), &i64)| match row.limit {
-            Limit::Need(_) => sum == limit,
-            Limit::Supply(_) => sum <= limit,
-            // What cards, groups and values have to do with it is looked at by the caller.
-            Limit::AtMost(_) | Limit::Exactly(_) => true,
+        let holds = |(row, limit): (&Row, &i64)| {
+            let sum = || row.terms.iter().map(|&(pair, factor)| by_pair[pair] * factor).sum::<i64>();
+            match row.limit {
+                Limit::Need(_) => sum() == *limit,
+                Limit::Supply(_) => sum() <= *limit,
+                // What cards, groups and values have to do with it is looked at by the caller.
+                Limit::AtMost(_) | Limit::Exactly(_) => true,
+            }
         };
-        self.rows.iter().zip(&sums).zip(&question.limits).all(holds).then_some(Linear::Whole(amounts))
+        let amounts = by_pair.iter().map(|amount| amount.unsigned_abs()).enumerate();
+        let is_solution = self.rows.iter().zip(&question.limits).all(holds);
+        is_solution.then(|| Linear::Whole(amounts.filter(|(_, amount)| *amount > 0).collect()))
     }
 
     /// Whether these weights of the rows refute them together: whatever the columns are within their bounds, the sum is

@@ -118,10 +118,15 @@ impl Simplex {
         if self.at_upper[variable] { self.upper[variable] } else { self.lower[variable] }
     }
 
-    /// What a variable is now.
-    pub(super) fn value(&self, variable: usize) -> f64 {
-        let row = self.basic.iter().position(|&basic| basic == variable);
-        row.map_or_else(|| self.bound(variable), |row| self.values[row])
+    /// What each column's variable is now.
+    pub(super) fn solution(&self) -> Vec<f64> {
+        let mut solution: Vec<f64> = (0..self.columns).map(|column| self.bound(column)).collect();
+        for (&variable, &value) in self.basic.iter().zip(&self.values) {
+            if let Some(own) = solution.get_mut(variable) {
+                *own = value;
+            }
+        }
+        solution
     }
 
     /// Looks for values within all bounds. `work` hears how much that was, in looks at an arc.
@@ -329,11 +334,11 @@ mod tests {
         let rows: [&[(usize, i64)]; 2] = [&[(0, 1), (1, 1)], &[(0, 1)]];
         let mut simplex = Simplex::new(2, rows.into_iter());
         assert!(matches!(outcome(&mut simplex, 5, 1), Outcome::Feasible));
-        assert_eq!((simplex.value(0), simplex.value(1)), (2.0, 1.0));
+        assert_eq!(simplex.solution(), [2.0, 1.0]);
         // The first may be 2 at most, so that the second alone is short of 3 by 1.
         let Outcome::Infeasible(weights) = outcome(&mut simplex, 5, 0) else { panic!("2 are not 3") };
         assert!(weights[0] < 0.0 && weights[1] > 0.0, "{weights:?}");
         assert!(matches!(outcome(&mut simplex, 0, 3), Outcome::Feasible));
-        assert_eq!((simplex.value(0), simplex.value(1)), (0.0, 3.0));
+        assert_eq!(simplex.solution(), [0.0, 3.0]);
     }
 }
