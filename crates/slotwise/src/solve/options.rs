@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::Solver;
-use super::budget::Exhausted;
+use super::bits::Bits;
+use super::budget::{Budget, Exhausted};
 use super::flow::Network;
-use super::problem::{Ask, Table};
+use super::problem::{Ask, Row, Table};
 use super::search::Search;
 use crate::filter::Nearness;
 use crate::fit::Assignment;
@@ -14,8 +15,26 @@ use crate::request::CellChoice;
 /// The options of a request that are tried in turn.
 struct Level {
     option: usize,
-    /// The requests that the options tried so far failed on.
+    /// What the options tried so far failed on.
+    conflict: Conflict,
+}
+
+/// Requests that cannot be served together as they ask.
+#[derive(Clone, Default)]
+struct Conflict {
     core: Vec<usize>,
+    /// Whether that is so because of the other requests too, or would not be so if they asked for more: what groups leave
+    /// over depends on everything.
+    by_groups: bool,
+}
+
+impl Conflict {
+    fn add(&mut self, other: Conflict) {
+        self.core.extend(other.core);
+        self.core.sort_unstable();
+        self.core.dedup();
+        self.by_groups |= other.by_groups;
+    }
 }
 
 /// How to go on from a choice of cells.
@@ -26,6 +45,63 @@ enum Next {
     Skip,
     /// Not at all.
     Done,
+}
+
+/// What failed while options were tried: what asks for no less fails too, and need not be looked at.
+struct Failures<'t, 'a> {
+    table: &'t Table<'a>,
+    /// Asks that cannot be served together.
+    list: Vec<Vec<Ask>>,
+    /// For each request and each of its options, those that are no easier to serve.
+    no_easier: Vec<Vec<Bits>>,
+}
+
+impl<'t, 'a> Failures<'t, 'a> {
+    /// So many are kept.
+    const MOST: usize = 4096;
+
+    fn new(table: &'t Table<'a>) -> Self {
+        Failures { table, list: Vec::new(), no_easier: Vec::new() }
+    }
+
+    /// A failure that these asks repeat.
+    fn known(&self, asks: &[Ask], budget: &Budget) -> Result<Option<Conflict>, Exhausted> {
+        budget.work(self.list.len() as u64)?;
+        let repeats = |failed: &Ask| match failed.option {
+            None => true,
+            Some(option) => {
+                let same = |ask: &&Ask| ask.request == failed.request;
+                let own = asks.iter().find(same).and_then(|ask| ask.option);
+                own.is_some_and(|own| self.no_easier[failed.request][option].contains(own))
+            }
+        };
+        let known = self.list.iter().rev().find(|failure| failure.iter().all(repeats));
+        let core = |failure: &Vec<Ask>| failure.iter().map(|ask| ask.request).collect();
+        Ok(known.map(|failure| Conflict { core: core(failure), by_groups: false }))
+    }
+
+    /// Notes that some of these asks are in conflict.
+    fn note(&mut self, asks: &[Ask], conflict: &Conflict) {
+        if conflict.by_groups || self.list.len() == Self::MOST {
+            return;
+        }
+        if self.no_easier.is_empty() {
+            let no_easier = |rows: &Vec<Row<'_>>| {
+                let of = |row: &Row<'_>| {
+                    let mut harder = Bits::none(rows.len());
+                    let is_harder = |(_, other): &(usize, &Row<'_>)| {
+                        std::ptr::eq(row, *other) || row.is_easier(other)
+                    };
+                    rows.iter().enumerate().filter(is_harder).for_each(|(other, _)| harder.insert(other));
+                    harder
+                };
+                rows.iter().map(of).collect()
+            };
+            self.no_easier = self.table.options.iter().map(no_easier).collect();
+        }
+        let is_in = |ask: &&Ask| conflict.core.contains(&ask.request);
+        self.list.push(asks.iter().filter(is_in).copied().collect());
+    }
 }
 
 impl Solver<'_> {
@@ -50,54 +126,54 @@ impl Solver<'_> {
             return Ok(Ok(asks));
         }
         let mut levels: Vec<Level> = Vec::new();
+        let mut failures = Failures::new(table);
         loop {
-            let mut core = match self.servable_as(table, &asks)? {
-                Ok(()) => match open.get(levels.len()) {
-                    None => return Ok(Ok(asks)),
-                    Some(&next) => {
-                        asks[next].option = Some(0);
-                        levels.push(Level { option: 0, core: Vec::new() });
-                        continue;
+            let mut conflict = match failures.known(&asks, self.budget)? {
+                Some(known) => known,
+                None => match self.servable_as(table, &asks)? {
+                    Ok(()) => match open.get(levels.len()) {
+                        None => return Ok(Ok(asks)),
+                        Some(&next) => {
+                            asks[next].option = Some(0);
+                            levels.push(Level { option: 0, conflict: Conflict::default() });
+                            continue;
+                        }
+                    },
+                    Err(conflict) => {
+                        failures.note(&asks, &conflict);
+                        conflict
                     }
                 },
-                Err(core) => core,
             };
             loop {
-                let Some(mut level) = levels.pop() else { return Ok(Err(core)) };
+                let Some(mut level) = levels.pop() else { return Ok(Err(conflict.core)) };
                 let at = open[levels.len()];
-                if !core.contains(&requests[at]) {
+                if !conflict.core.contains(&requests[at]) {
                     asks[at].option = None;
                     continue;
                 }
-                level.core.extend(core);
-                let rows = &table.options[requests[at]];
-                // What is no easier to serve than an option that failed fails too; but with groups less can be harder.
-                let is_hopeless = |next: &usize| {
-                    self.bins.groups.is_empty()
-                        && rows[..=level.option].iter().any(|row| row.is_easier(&rows[*next]))
-                };
-                let mut rest = level.option + 1..rows.len();
-                if let Some(next) = rest.find(|next| !is_hopeless(next)) {
-                    level.option = next;
+                level.conflict.add(conflict);
+                level.option += 1;
+                if level.option < options(requests[at]) {
                     asks[at].option = Some(level.option);
                     levels.push(level);
                     break;
                 }
                 asks[at].option = None;
-                core = level.core;
-                core.sort_unstable();
-                core.dedup();
+                conflict = level.conflict;
+                failures.note(&asks, &conflict);
             }
         }
     }
 
     /// Whether requests can be served with these options; if not, some of them that are in conflict.
-    fn servable_as(&self, table: &Table<'_>, asks: &[Ask]) -> Result<Result<(), Vec<usize>>, Exhausted> {
+    fn servable_as(&self, table: &Table<'_>, asks: &[Ask]) -> Result<Result<(), Conflict>, Exhausted> {
         let problem = self.problem(table, asks)?;
         let answer = Search::new(&problem, self.budget).solve()?;
-        // With other options a request may want members of groups that others leave over: then all have a say.
-        let all = || asks.iter().map(|ask| ask.request).collect();
-        Ok(answer.map_err(|core| if problem.grouped { all() } else { problem.requests(&core) }))
+        Ok(answer.map_err(|core| match problem.grouped {
+            true => Conflict { core: asks.iter().map(|ask| ask.request).collect(), by_groups: true },
+            false => Conflict { core: problem.requests(&core), by_groups: false },
+        }))
     }
 
     /// Whether these requests can be served together, on any of the cells that the guest may get.
