@@ -115,6 +115,28 @@ impl Frame {
     }
 }
 
+/// A column of numbers of 32 bits, read where it is.
+#[derive(Clone, Copy)]
+pub(crate) struct Numbers<'a>(&'a [[u8; 4]]);
+
+impl<'a> Numbers<'a> {
+    /// The numbers of a column.
+    pub(crate) fn new(column: &'a [u8]) -> Result<Self> {
+        match column.as_chunks() {
+            (numbers, []) => Ok(Numbers(numbers)),
+            _ => Err(invalid("a column is cut off")),
+        }
+    }
+
+    pub(crate) fn len(self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn iter(self) -> impl DoubleEndedIterator<Item = u32> + ExactSizeIterator + 'a {
+        self.0.iter().map(|number| u32::from_le_bytes(*number))
+    }
+}
+
 /// Reads a state that [`write`] wrote; no part of it may claim more than `LIMIT` bytes.
 ///
 /// # Errors

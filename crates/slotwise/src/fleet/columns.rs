@@ -95,20 +95,26 @@ fn compare(columns: [&[u8; BLOCK]; 3], bounds: [u8; 3]) -> [u8; BLOCK / 8] {
 }
 
 /// The same where the compiler does not find it: for WebAssembly it leaves the loops as they are.
+///
+/// What is missing of each bound is put together before it is compared with nothing, since a host's instructions have no
+/// comparison of unsigned bytes.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 #[inline(always)]
 fn compare(columns: [&[u8; BLOCK]; 3], bounds: [u8; 3]) -> [u8; BLOCK / 8] {
-    use std::arch::wasm32::{u8x16_ge, u8x16_splat, u64x2, u64x2_extract_lane, v128_and, v128_or};
+    use std::arch::wasm32::{
+        i8x16_eq, u8x16_splat, u8x16_sub_sat, u64x2, u64x2_extract_lane, v128_and, v128_or,
+    };
     let bounds = bounds.map(|bound| u8x16_splat(bound));
-    let mut bits = u8x16_splat(0);
+    let nothing = u8x16_splat(0);
+    let mut bits = nothing;
     for j in 0..8 {
-        let mut enough = u8x16_splat(1 << j);
+        let mut missing = nothing;
         for (column, bound) in columns.iter().zip(bounds) {
             let words = column.as_chunks::<8>().0;
             let [low, high] = [words[2 * j], words[2 * j + 1]].map(u64::from_le_bytes);
-            enough = v128_and(enough, u8x16_ge(u64x2(low, high), bound));
+            missing = v128_or(missing, u8x16_sub_sat(bound, u64x2(low, high)));
         }
-        bits = v128_or(bits, enough);
+        bits = v128_or(bits, v128_and(i8x16_eq(missing, nothing), u8x16_splat(1 << j)));
     }
     let mut bytes = [0; BLOCK / 8];
     bytes[..8].copy_from_slice(&u64x2_extract_lane::<0>(bits).to_le_bytes());

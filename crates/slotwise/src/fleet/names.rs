@@ -6,7 +6,7 @@ use hashbrown::hash_table::Entry;
 use super::memory::{push, tight};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits;
-use crate::snapshot::invalid;
+use crate::snapshot::{Numbers, invalid};
 
 /// The longest name of a host, in bytes: a domain name has at most 253, and Nova's node name comes beside it.
 pub(super) const MAX_NAME: usize = 1024;
@@ -45,7 +45,7 @@ impl Names {
     }
 
     pub(super) fn id(&self, name: &str) -> Option<u32> {
-        self.index.find(hash(name), |&id| self.get(id) == name).copied()
+        self.index.find(hash(name.as_bytes()), |&id| self.get(id) == name).copied()
     }
 
     /// The name of an id; empty if there is no such host.
@@ -57,8 +57,8 @@ impl Names {
     pub(super) fn set(&mut self, id: u32, name: &str) -> Result<()> {
         limits::check("length of all names", self.text.len() + name.len(), u32::MAX as usize)?;
         let (spans, text) = (&self.spans, &self.text);
-        let of = |id: u32| &text[spans[id as usize].range()];
-        self.index.insert_unique(hash(name), id, |&other| hash(of(other)));
+        let of = |id: u32| &text.as_bytes()[spans[id as usize].range()];
+        self.index.insert_unique(hash(name.as_bytes()), id, |&other| hash(of(other)));
         let span = Span { start: self.text.len() as u32, len: name.len() as u32 };
         if self.text.capacity() - self.text.len() < name.len() {
             self.text.reserve_exact(name.len().max(self.text.len() / 16 + 64));
@@ -72,45 +72,50 @@ impl Names {
     }
 
     /// So many names are put into the index at once.
-    const AT_ONCE: usize = 32;
+    const AT_ONCE: usize = 128;
 
     /// Takes over the names of a snapshot: one text, and where in it the name of each id ends.
     ///
     /// # Errors
     ///
-    /// [`crate::ErrorKind::InvalidSnapshot`] when they contradict themselves, or as [`Names::check`].
-    pub(super) fn restore(text: &str, ends: &[u32]) -> Result<Self> {
+    /// [`crate::ErrorKind::InvalidSnapshot`] when they contradict themselves.
+    pub(super) fn restore(text: &str, ends: Numbers<'_>) -> Result<Self> {
         limits::check("length of all names", text.len(), u32::MAX as usize)?;
-        if ends.last().copied().unwrap_or_default() as usize != text.len() {
-            return Err(invalid("a name belongs to no host"));
-        }
         let mut names = Names { text: text.to_owned(), ..Names::default() };
         names.spans.reserve_exact(ends.len());
         let mut start = 0;
-        for &end in ends {
+        for end in ends.iter() {
             if end < start || !text.is_char_boundary(end as usize) {
                 return Err(invalid("a name is out of bounds"));
             }
             names.spans.push(Span { start, len: end - start });
             start = end;
         }
+        if start as usize != text.len() {
+            return Err(invalid("a name belongs to no host"));
+        }
         names.index.reserve(ends.len(), |_| 0);
-        let (spans, text) = (&names.spans, &names.text);
+        let (spans, text) = (&names.spans, names.text.as_bytes());
         let of = |id: u32| &text[spans[id as usize].range()];
-        let mut hashes = [0; Self::AT_ONCE];
+        let mut some = Vec::with_capacity(Self::AT_ONCE);
         for first in (0..ends.len()).step_by(Self::AT_ONCE) {
-            let some = || {
-                (first as u32..ends.len() as u32).zip(0..Self::AT_ONCE).filter(|(id, _)| !of(*id).is_empty())
-            };
-            for (id, place) in some() {
-                Names::check(of(id))?;
-                hashes[place] = hash(of(id));
-                // Its place in the index is looked at in vain, so that the waits for memory overlap.
-                std::hint::black_box(names.index.find(hashes[place], |_| false));
+            some.clear();
+            for id in first as u32..ends.len().min(first + Self::AT_ONCE) as u32 {
+                let name = of(id);
+                if name.len() > MAX_NAME {
+                    return Err(invalid("a name is too long"));
+                }
+                if !name.is_empty() {
+                    some.push((id, hash(name)));
+                }
             }
-            for (id, place) in some() {
+            // Their places in the index are looked at in vain, so that the waits for memory overlap.
+            for (_, hash) in &some {
+                std::hint::black_box(names.index.find(*hash, |_| false));
+            }
+            for &(id, hash_of) in &some {
                 let known = |&other: &u32| of(other) == of(id);
-                match names.index.entry(hashes[place], known, |&other| hash(of(other))) {
+                match names.index.entry(hash_of, known, |&other| hash(of(other))) {
                     Entry::Vacant(entry) => drop(entry.insert(id)),
                     Entry::Occupied(_) => return Err(invalid("two hosts have the same name")),
                 }
@@ -131,7 +136,7 @@ impl Names {
     }
 
     pub(super) fn remove(&mut self, id: u32) {
-        if let Ok(found) = self.index.find_entry(hash(self.get(id)), |&other| other == id) {
+        if let Ok(found) = self.index.find_entry(hash(self.get(id).as_bytes()), |&other| other == id) {
             found.remove();
         }
         self.unused += self.spans[id as usize].len as usize;
@@ -153,7 +158,7 @@ impl Names {
         tight(&mut self.spans, hosts);
         self.text.reserve_exact(bytes);
         let (spans, text) = (&self.spans, &self.text);
-        self.index.reserve(hosts, |&id| hash(&text[spans[id as usize].range()]));
+        self.index.reserve(hosts, |&id| hash(&text.as_bytes()[spans[id as usize].range()]));
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -165,14 +170,13 @@ impl Names {
 /// A quick hash of a name: eight bytes at a time are mixed in by a multiplication, whose upper half is folded back.
 ///
 /// The names are those of the operator's own hosts; names that were chosen to collide make the index slow, not wrong.
-fn hash(name: &str) -> u64 {
+fn hash(bytes: &[u8]) -> u64 {
     const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
     let fold = |state: u64, word: u64| {
         let product = u128::from(state ^ word) * u128::from(MIX);
         product as u64 ^ (product >> 64) as u64
     };
-    let bytes = name.as_bytes();
-    let start = fold(0, name.len() as u64);
+    let start = fold(0, bytes.len() as u64);
     match bytes.last_chunk::<8>() {
         // The last eight bytes may have been seen in part: that costs less than to cut them.
         Some(last) => {

@@ -362,13 +362,11 @@ impl Plan {
             }
         }
         let (_, lists) = best?;
-        let mut few = HostSet::new();
-        for list in lists {
-            for &id in list {
-                few.insert(id);
-            }
+        let mut words = vec![0_u64; hosts.div_ceil(64)];
+        for &id in lists.into_iter().flatten() {
+            words[id as usize / 64] |= 1 << (id % 64);
         }
-        Some(few.iter().collect())
+        Some(HostSet::from_words(words).ids().into())
     }
 
     /// Counts all hosts that are looked at, of which there are so many.
@@ -386,14 +384,8 @@ impl Plan {
             let block = first..places.min(first + BLOCK);
             match &self.few {
                 None => block.for_each(|id| count(id, fleet.rows.lanes(id as u32))),
-                // The rows lie far apart: all are fetched before any is looked at, so that the waits for memory overlap.
                 Some(few) => {
-                    near.clear();
-                    ends.clear();
-                    for &id in &few[block.clone()] {
-                        near.extend_from_slice(fleet.rows.lanes(id));
-                        ends.push(near.len());
-                    }
+                    fleet.rows.gather(&few[block.clone()], &mut near, &mut ends);
                     let mut start = 0;
                     for (place, &end) in block.zip(&ends) {
                         count(place, &near[start..end]);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::memory::{push, tight};
 use crate::error::Result;
 use crate::limits;
-use crate::snapshot::invalid;
+use crate::snapshot::{Numbers, invalid};
 
 /// Counts from here on do not fit beside the class and are kept in a table of their own.
 const LARGE: u32 = 255;
@@ -130,6 +130,21 @@ impl Rows {
     /// The row as it is packed: a class in the upper 24 bits, the count up to 255 in the lower 8.
     pub(super) fn lanes(&self, host: u32) -> &[u32] {
         &self.lanes[self.spans[host as usize].range()]
+    }
+
+    /// Copies the rows of some hosts, one after the other, and notes where each ends.
+    pub(super) fn gather(&self, hosts: &[u32], lanes: &mut Vec<u32>, ends: &mut Vec<usize>) {
+        lanes.clear();
+        ends.clear();
+        let rows: Vec<&[u32]> = hosts.iter().map(|&host| self.lanes(host)).collect();
+        // They lie far apart: their first and last lanes are looked at in vain, so that the waits for memory overlap.
+        for row in &rows {
+            std::hint::black_box((row.first().copied(), row.last().copied()));
+        }
+        for row in rows {
+            lanes.extend_from_slice(row);
+            ends.push(lanes.len());
+        }
     }
 
     /// Whether any count of any host is over 254.
@@ -265,17 +280,17 @@ impl Rows {
     ///
     /// [`crate::ErrorKind::InvalidSnapshot`] when they contradict themselves.
     pub(super) fn restore(
-        ends: &[u32],
+        ends: Numbers<'_>,
         lanes: &[u8],
         large: &[(u32, u32, u32)],
         classes: &[Option<(u32, bool)>],
     ) -> Result<(Self, Tally)> {
-        let total = ends.last().map_or(0, |&end| end as usize);
-        if !ends.is_sorted() || total.checked_mul(4) != Some(lanes.len()) {
+        let total = ends.iter().next_back().map_or(0, |end| end as usize);
+        if !ends.iter().is_sorted() || total.checked_mul(4) != Some(lanes.len()) {
             return Err(invalid("the rows of hosts are out of bounds"));
         }
-        let padding = ends.iter().zip([0].iter().chain(ends)).filter(|(end, start)| (*end - *start) % 2 == 1);
-        let room = total + padding.count();
+        let starts = std::iter::once(0).chain(ends.iter());
+        let room = total + ends.iter().zip(starts).filter(|(end, start)| (end - start) % 2 == 1).count();
         limits::check("number of pools of all hosts", room, u32::MAX as usize)?;
         let mut rows = Rows {
             lanes: Vec::with_capacity(room),
@@ -285,7 +300,7 @@ impl Rows {
         let mut tally = Tally::new(classes);
         let mut start = 0;
         let mut with_large = 0;
-        for (host, &end) in (0..).zip(ends) {
+        for (host, end) in (0..).zip(ends.iter()) {
             let span = Span { start: rows.lanes.len() as u32, len: end - start };
             let row = lanes[start as usize * 4..end as usize * 4].as_chunks::<4>().0;
             rows.lanes.extend(row.iter().map(|lane| u32::from_le_bytes(*lane)));

@@ -19,7 +19,7 @@ use crate::json;
 use crate::limits;
 use crate::numa::{NumaCell, NumaTopology};
 use crate::pool::Pool;
-use crate::snapshot::{self, Kind, invalid};
+use crate::snapshot::{self, Kind, Numbers, invalid};
 
 /// The largest payload that is read, in bytes.
 const MAX_PAYLOAD: usize = isize::MAX as usize;
@@ -165,8 +165,9 @@ impl Fleet {
 
 fn restore(stored: &Stored<'_>) -> Result<Fleet> {
     let mut fleet = Fleet::new();
-    let (name_ends, row_ends) = (numbers(stored.name_ends)?, numbers(stored.row_ends)?);
-    let (topology_of, versions) = (numbers(stored.topology_of)?, stored.versions.as_chunks::<8>());
+    let (name_ends, row_ends) = (Numbers::new(stored.name_ends)?, Numbers::new(stored.row_ends)?);
+    let topology_of: Vec<u32> = Numbers::new(stored.topology_of)?.iter().collect();
+    let versions = stored.versions.as_chunks::<8>();
     let hosts = name_ends.len();
     let lengths = [versions.0.len(), topology_of.len(), row_ends.len()];
     if lengths.iter().any(|&len| len != hosts) || !versions.1.is_empty() {
@@ -187,9 +188,9 @@ fn restore(stored: &Stored<'_>) -> Result<Fleet> {
     let traits = |class| fleet.classes.get(class).map(|_| (fleet.classes.rank(class), rare(class)));
     let traits: Vec<Option<(u32, bool)>> = classes.map(traits).collect();
     let tally;
-    (fleet.rows, tally) = Rows::restore(&row_ends, stored.lanes, &stored.details.large, &traits)?;
+    (fleet.rows, tally) = Rows::restore(row_ends, stored.lanes, &stored.details.large, &traits)?;
     fleet.lists = Lists::restore(traits.iter().map(|class| class.is_some_and(|(_, rare)| rare)), &tally.rare);
-    fleet.names = Names::restore(stored.names, &name_ends)?;
+    fleet.names = Names::restore(stored.names, name_ends)?;
     fleet.live = HostSet::below(hosts as u32);
     for id in (0..hosts as u32).filter(|&id| fleet.names.get(id).is_empty()) {
         let at = id as usize;
@@ -291,14 +292,6 @@ impl Fleet {
         };
         self.rows.slots(id).enumerate().map(rank).is_sorted()
     }
-}
-
-fn numbers(column: &[u8]) -> Result<Vec<u32>> {
-    let (numbers, rest) = column.as_chunks::<4>();
-    if !rest.is_empty() {
-        return Err(invalid("a column is cut off"));
-    }
-    Ok(numbers.iter().map(|number| u32::from_le_bytes(*number)).collect())
 }
 
 fn taken(take: &Take) -> (u32, Option<&str>, u32) {

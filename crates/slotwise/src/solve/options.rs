@@ -89,9 +89,8 @@ impl<'t, 'a> Failures<'t, 'a> {
             let no_easier = |rows: &Vec<Row<'_>>| {
                 let of = |row: &Row<'_>| {
                     let mut harder = Bits::none(rows.len());
-                    let is_harder = |(_, other): &(usize, &Row<'_>)| {
-                        std::ptr::eq(row, *other) || row.is_easier(other)
-                    };
+                    let is_harder =
+                        |(_, other): &(usize, &Row<'_>)| std::ptr::eq(row, *other) || row.is_easier(other);
                     rows.iter().enumerate().filter(is_harder).for_each(|(other, _)| harder.insert(other));
                     harder
                 };
