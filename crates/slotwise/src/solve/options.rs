@@ -14,7 +14,10 @@ use crate::request::CellChoice;
 
 /// The options of a request that are tried in turn.
 struct Level {
-    option: usize,
+    /// The place of the request.
+    at: usize,
+    /// The options that are left to try, the next one last.
+    rest: Vec<usize>,
     /// What the options tried so far failed on.
     conflict: Conflict,
 }
@@ -54,6 +57,8 @@ struct Failures<'t, 'a> {
     list: Vec<Vec<Ask>>,
     /// For each request and each of its options, those that are no easier to serve.
     no_easier: Vec<Vec<Bits>>,
+    /// How often each request was in a conflict.
+    conflicts: Vec<usize>,
 }
 
 impl<'t, 'a> Failures<'t, 'a> {
@@ -61,19 +66,19 @@ impl<'t, 'a> Failures<'t, 'a> {
     const MOST: usize = 4096;
 
     fn new(table: &'t Table<'a>) -> Self {
-        Failures { table, list: Vec::new(), no_easier: Vec::new() }
+        let conflicts = vec![0; table.options.len()];
+        Failures { table, list: Vec::new(), no_easier: Vec::new(), conflicts }
     }
 
     /// A failure that these asks repeat.
     fn known(&self, asks: &[Ask], budget: &Budget) -> Result<Option<Conflict>, Exhausted> {
-        budget.work(self.list.len() as u64)?;
-        let repeats = |failed: &Ask| match failed.option {
-            None => true,
-            Some(option) => {
-                let same = |ask: &&Ask| ask.request == failed.request;
-                let own = asks.iter().find(same).and_then(|ask| ask.option);
-                own.is_some_and(|own| self.no_easier[failed.request][option].contains(own))
-            }
+        budget.work((self.list.len() * asks.len()) as u64)?;
+        let mut own = vec![None; self.table.options.len()];
+        asks.iter().for_each(|ask| own[ask.request] = ask.option);
+        let repeats = |failed: &Ask| match (failed.option, own[failed.request]) {
+            (None, _) => true,
+            (Some(failed_with), Some(own)) => self.no_easier[failed.request][failed_with].contains(own),
+            (Some(_), None) => false,
         };
         let known = self.list.iter().rev().find(|failure| failure.iter().all(repeats));
         let core = |failure: &Vec<Ask>| failure.iter().map(|ask| ask.request).collect();
@@ -82,6 +87,7 @@ impl<'t, 'a> Failures<'t, 'a> {
 
     /// Notes that some of these asks are in conflict.
     fn note(&mut self, asks: &[Ask], conflict: &Conflict) {
+        conflict.core.iter().for_each(|&request| self.conflicts[request] += 1);
         if conflict.by_groups || self.list.len() == Self::MOST {
             return;
         }
@@ -101,66 +107,91 @@ impl<'t, 'a> Failures<'t, 'a> {
         let is_in = |ask: &&Ask| conflict.core.contains(&ask.request);
         self.list.push(asks.iter().filter(is_in).copied().collect());
     }
+
+    /// The request that is decided next, and its options in the order in which they are tried, the first one last: as long
+    /// as nothing failed those that are asked for first, then the request that was most in conflict, and what is easiest to
+    /// serve.
+    fn next(&self, asks: &[Ask]) -> Option<Level> {
+        let open = asks.iter().enumerate().filter(|(_, ask)| ask.option.is_none());
+        let (at, ask) = open.rev().max_by_key(|(_, ask)| self.conflicts[ask.request])?;
+        let rows = &self.table.options[ask.request];
+        let mut rest: Vec<usize> = (0..rows.len()).rev().collect();
+        if self.conflicts.iter().any(|&times| times > 0) {
+            rest.sort_by_key(|&option| std::cmp::Reverse(rows[option].prepared.count));
+        }
+        Some(Level { at, rest, conflict: Conflict::default() })
+    }
 }
 
 impl Solver<'_> {
     /// The first options with which these requests can be served together (earlier requests get their better options
     /// first), or some of the requests that are in conflict.
-    ///
-    /// Each time the requests that follow are there with the best of all their options. What fails on requests other
-    /// than the last one that was decided would fail with its other options too.
     pub(super) fn options(
         &self,
         table: &Table<'_>,
         requests: &[usize],
     ) -> Result<Result<Vec<Ask>, Vec<usize>>, Exhausted> {
-        let options = |request: usize| table.options[request].len();
-        // A request without fallbacks is decided from the start.
-        let open: Vec<usize> = (0..requests.len()).filter(|&at| options(requests[at]) > 1).collect();
-        let mut asks: Vec<Ask> = requests
-            .iter()
-            .map(|&request| Ask { request, option: (options(request) == 1).then_some(0) })
-            .collect();
-        if open.is_empty() {
+        let mut asks = table.asks(requests);
+        if asks.iter().all(|ask| ask.option.is_some()) {
             return Ok(Ok(asks));
         }
-        let mut levels: Vec<Level> = Vec::new();
         let mut failures = Failures::new(table);
-        loop {
-            let mut conflict = match failures.known(&asks, self.budget)? {
-                Some(known) => known,
-                None => match self.servable_as(table, &asks)? {
-                    Ok(()) => match open.get(levels.len()) {
-                        None => return Ok(Ok(asks)),
-                        Some(&next) => {
-                            asks[next].option = Some(0);
-                            levels.push(Level { option: 0, conflict: Conflict::default() });
-                            continue;
-                        }
-                    },
-                    Err(conflict) => {
-                        failures.note(&asks, &conflict);
-                        conflict
-                    }
-                },
-            };
-            loop {
-                let Some(mut level) = levels.pop() else { return Ok(Err(conflict.core)) };
-                let at = open[levels.len()];
-                if !conflict.core.contains(&requests[at]) {
-                    asks[at].option = None;
-                    continue;
-                }
-                level.conflict.add(conflict);
-                level.option += 1;
-                if level.option < options(requests[at]) {
-                    asks[at].option = Some(level.option);
-                    levels.push(level);
+        let mut best = match self.completed(&mut failures, &asks)? {
+            Ok(best) => best,
+            Err(conflict) => return Ok(Err(conflict.core)),
+        };
+        for at in 0..asks.len() {
+            for better in 0..best[at].option.unwrap_or_default() {
+                asks[at].option = Some(better);
+                if let Ok(found) = self.completed(&mut failures, &asks)? {
+                    best = found;
                     break;
                 }
-                asks[at].option = None;
-                conflict = level.conflict;
-                failures.note(&asks, &conflict);
+            }
+            asks[at] = best[at];
+        }
+        Ok(Ok(best))
+    }
+
+    /// Options for the requests that have none yet with which all can be served together, or what is in conflict.
+    ///
+    /// Each time the requests that are still open are there with the best of all their options. What fails on requests other
+    /// than the last one that was decided would fail with its other options too.
+    fn completed(
+        &self,
+        failures: &mut Failures<'_, '_>,
+        asks: &[Ask],
+    ) -> Result<Result<Vec<Ask>, Conflict>, Exhausted> {
+        let mut asks = asks.to_vec();
+        let mut levels: Vec<Level> = Vec::new();
+        loop {
+            let found = match failures.known(&asks, self.budget)? {
+                Some(known) => Err(known),
+                None => self
+                    .servable_as(failures.table, &asks)?
+                    .inspect_err(|conflict| failures.note(&asks, conflict)),
+            };
+            match (found, failures.next(&asks)) {
+                (Ok(()), None) => return Ok(Ok(asks)),
+                (Ok(()), Some(next)) => levels.push(next),
+                (Err(mut conflict), _) => loop {
+                    let Some(level) = levels.last_mut() else { return Ok(Err(conflict)) };
+                    let (at, request) = (level.at, asks[level.at].request);
+                    if conflict.core.contains(&request) {
+                        level.conflict.add(conflict);
+                        if !level.rest.is_empty() {
+                            break;
+                        }
+                        asks[at].option = None;
+                        conflict = std::mem::take(&mut level.conflict);
+                        failures.note(&asks, &conflict);
+                    }
+                    asks[at].option = None;
+                    levels.pop();
+                },
+            }
+            if let Some(level) = levels.last_mut() {
+                asks[level.at].option = level.rest.pop();
             }
         }
     }
@@ -178,10 +209,7 @@ impl Solver<'_> {
     /// Whether these requests can be served together, on any of the cells that the guest may get.
     pub(super) fn servable(&self, requests: &[usize]) -> Result<bool, Exhausted> {
         let servable = |table: &Table<'_>| -> Result<bool, Exhausted> {
-            Ok(match self.options(table, requests)? {
-                Ok(asks) => self.servable_as(table, &asks)?.is_ok(),
-                Err(_) => false,
-            })
+            Ok(self.completed(&mut Failures::new(table), &table.asks(requests))?.is_ok())
         };
         let Some(choice) = self.cells_from else { return servable(&self.table(None)?) };
         let mut found = false;

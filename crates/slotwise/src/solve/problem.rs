@@ -58,6 +58,12 @@ impl<'a> Table<'a> {
         Ok(Table { options })
     }
 
+    /// What requests ask before anything is decided: the option of those that have but one.
+    pub(super) fn asks(&self, requests: &[usize]) -> Vec<Ask> {
+        let only = |request: usize| (self.options[request].len() == 1).then_some(0);
+        requests.iter().map(|&request| Ask { request, option: only(request) }).collect()
+    }
+
     /// Whether some option of a request can use a pool.
     pub(super) fn allows(&self, request: usize, pool: usize) -> bool {
         self.options[request].iter().any(|row| row.allowed[pool])
