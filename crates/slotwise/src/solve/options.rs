@@ -86,12 +86,14 @@ impl<'t, 'a> Failures<'t, 'a> {
     }
 
     /// Notes that some of these asks are in conflict.
-    fn note(&mut self, asks: &[Ask], conflict: &Conflict) {
+    fn note(&mut self, asks: &[Ask], conflict: &Conflict, budget: &Budget) -> Result<(), Exhausted> {
         conflict.core.iter().for_each(|&request| self.conflicts[request] += 1);
         if conflict.by_groups || self.list.len() == Self::MOST {
-            return;
+            return Ok(());
         }
         if self.no_easier.is_empty() {
+            let looks = |rows: &Vec<Row<'_>>| rows.len() * rows.iter().map(Row::pools).sum::<usize>();
+            budget.work(self.table.options.iter().map(looks).sum::<usize>() as u64)?;
             let no_easier = |rows: &Vec<Row<'_>>| {
                 let of = |row: &Row<'_>| {
                     let mut harder = Bits::none(rows.len());
@@ -106,6 +108,7 @@ impl<'t, 'a> Failures<'t, 'a> {
         }
         let is_in = |ask: &&Ask| conflict.core.contains(&ask.request);
         self.list.push(asks.iter().filter(is_in).copied().collect());
+        Ok(())
     }
 
     /// The request that is decided next, and its options in the order in which they are tried, the first one last: as long
@@ -167,9 +170,13 @@ impl Solver<'_> {
         loop {
             let found = match failures.known(&asks, self.budget)? {
                 Some(known) => Err(known),
-                None => self
-                    .servable_as(failures.table, &asks)?
-                    .inspect_err(|conflict| failures.note(&asks, conflict)),
+                None => {
+                    let found = self.servable_as(failures.table, &asks)?;
+                    if let Err(conflict) = &found {
+                        failures.note(&asks, conflict, self.budget)?;
+                    }
+                    found
+                }
             };
             match (found, failures.next(&asks)) {
                 (Ok(()), None) => return Ok(Ok(asks)),
@@ -184,7 +191,7 @@ impl Solver<'_> {
                         }
                         asks[at].option = None;
                         conflict = std::mem::take(&mut level.conflict);
-                        failures.note(&asks, &conflict);
+                        failures.note(&asks, &conflict, self.budget)?;
                     }
                     asks[at].option = None;
                     levels.pop();

@@ -25,6 +25,11 @@ pub(super) struct Row<'a> {
 }
 
 impl Row<'_> {
+    /// Among how many pools it may find devices.
+    pub(super) fn pools(&self) -> usize {
+        self.allowed.len()
+    }
+
     /// Whether all that can serve another option of the same request can serve this one, of which it needs no more.
     pub(super) fn is_easier(&self, other: &Row<'_>) -> bool {
         let is_free = |row: &Row<'_>| row.prepared.providers.is_empty();
