@@ -313,11 +313,14 @@ impl Eq for HostSet {}
 
 impl FromIterator<u32> for HostSet {
     fn from_iter<I: IntoIterator<Item = u32>>(ids: I) -> Self {
-        let mut set = HostSet::new();
-        ids.into_iter().for_each(|id| {
-            set.insert(id);
-        });
-        set
+        let mut words = Vec::new();
+        for (word, bit) in ids.into_iter().map(place) {
+            if word >= words.len() {
+                words.resize(word + 1, 0);
+            }
+            words[word] |= bit;
+        }
+        HostSet::from_words(words)
     }
 }
 

@@ -362,11 +362,8 @@ impl Plan {
             }
         }
         let (_, lists) = best?;
-        let mut words = vec![0_u64; hosts.div_ceil(64)];
-        for &id in lists.into_iter().flatten() {
-            words[id as usize / 64] |= 1 << (id % 64);
-        }
-        Some(HostSet::from_words(words).ids().into())
+        let few: HostSet = lists.into_iter().flatten().copied().collect();
+        Some(few.ids().into())
     }
 
     /// Counts all hosts that are looked at, of which there are so many.

@@ -23,7 +23,7 @@ struct Level {
 }
 
 /// Requests that cannot be served together as they ask.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Conflict {
     core: Vec<usize>,
     /// Whether that is so because of the other requests too, or would not be so if they asked for more: what groups leave
@@ -72,6 +72,9 @@ impl<'t, 'a> Failures<'t, 'a> {
 
     /// A failure that these asks repeat.
     fn known(&self, asks: &[Ask], budget: &Budget) -> Result<Option<Conflict>, Exhausted> {
+        if self.list.is_empty() {
+            return Ok(None);
+        }
         budget.work((self.list.len() * asks.len()) as u64)?;
         let mut own = vec![None; self.table.options.len()];
         asks.iter().for_each(|ask| own[ask.request] = ask.option);
@@ -178,22 +181,22 @@ impl Solver<'_> {
                     found
                 }
             };
-            match (found, failures.next(&asks)) {
-                (Ok(()), None) => return Ok(Ok(asks)),
-                (Ok(()), Some(next)) => levels.push(next),
-                (Err(mut conflict), _) => loop {
+            match found {
+                Ok(()) => match failures.next(&asks) {
+                    None => return Ok(Ok(asks)),
+                    Some(next) => levels.push(next),
+                },
+                Err(mut conflict) => loop {
                     let Some(level) = levels.last_mut() else { return Ok(Err(conflict)) };
-                    let (at, request) = (level.at, asks[level.at].request);
-                    if conflict.core.contains(&request) {
+                    asks[level.at].option = None;
+                    if conflict.core.contains(&asks[level.at].request) {
                         level.conflict.add(conflict);
                         if !level.rest.is_empty() {
                             break;
                         }
-                        asks[at].option = None;
                         conflict = std::mem::take(&mut level.conflict);
                         failures.note(&asks, &conflict, self.budget)?;
                     }
-                    asks[at].option = None;
                     levels.pop();
                 },
             }
