@@ -67,8 +67,8 @@ impl Cache {
         };
         let repaired = old.and_then(|old| repair(fleet, old));
         let known = Arc::new(repaired.unwrap_or_else(|| self.find(fleet, workload)));
+        // Another thread may have put the same answer there by now: of two, the one that is not used is dropped in time.
         let mut kept = self.lock();
-        kept.answers.retain(|other| !asks_the_same(&other.workload, workload));
         if kept.answers.len() == MAX_ANSWERS {
             kept.answers.remove(0);
         }
@@ -96,16 +96,18 @@ impl Cache {
                 open
             }
         };
-        let mut decider = Decider::new(fleet, workload);
-        for id in open.iter() {
-            known.note(id, decider.verdict(id));
+        if !open.is_empty() {
+            let mut decider = Decider::new(fleet, workload);
+            for id in open.iter() {
+                known.note(id, decider.verdict(id));
+            }
         }
         known.fits = known.hosts.len();
         known
     }
 
     /// The columns for a workload, up to date.
-    fn plan(&self, fleet: &Fleet, counting: &Counting) -> Plan {
+    fn plan(&self, fleet: &Fleet, counting: &Counting<'_>) -> Plan {
         let old = {
             let mut kept = self.lock();
             let at = kept.plans.iter().rposition(|plan| plan.is_for(counting));

@@ -13,9 +13,43 @@ pub(super) const fn within(place: usize) -> usize {
     place % 8 * 16 + place % BLOCK / 8
 }
 
+/// Sixteen counts, as they are compared at once.
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
+mod sixteen {
+    pub(super) type Sixteen = [u8; 16];
+
+    pub(super) const fn of(bytes: [u8; 16]) -> Sixteen {
+        bytes
+    }
+
+    pub(super) const fn bytes(sixteen: Sixteen) -> [u8; 16] {
+        sixteen
+    }
+}
+
+/// Sixteen counts, as they are compared at once: kept as vectors, since the compiler would load each in two halves.
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod sixteen {
+    use std::arch::wasm32::{u64x2, u64x2_extract_lane, v128};
+
+    pub(super) type Sixteen = v128;
+
+    pub(super) fn of(bytes: [u8; 16]) -> Sixteen {
+        let bytes = u128::from_le_bytes(bytes);
+        u64x2(bytes as u64, (bytes >> 64) as u64)
+    }
+
+    pub(super) fn bytes(sixteen: Sixteen) -> [u8; 16] {
+        let [low, high] = [u64x2_extract_lane::<0>(sixteen), u64x2_extract_lane::<1>(sixteen)];
+        (u128::from(high) << 64 | u128::from(low)).to_le_bytes()
+    }
+}
+
+use sixteen::Sixteen;
+
 /// A count for each place, up to 255.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Column(Vec<[u8; BLOCK]>);
+pub(super) struct Column(Vec<[Sixteen; 8]>);
 
 impl Column {
     /// Makes room for so many places.
@@ -24,21 +58,25 @@ impl Column {
         if blocks > self.0.len() {
             let more = blocks - self.0.len();
             super::memory::tight(&mut self.0, more);
-            self.0.resize(blocks, [0; BLOCK]);
+            self.0.resize(blocks, [sixteen::of([0; 16]); 8]);
         }
     }
 
     pub(super) fn set(&mut self, place: usize, count: u8) {
-        self.0[place / BLOCK][within(place)] = count;
+        let sixteen = &mut self.0[place / BLOCK][place % 8];
+        let mut bytes = sixteen::bytes(*sixteen);
+        bytes[place % BLOCK / 8] = count;
+        *sixteen = sixteen::of(bytes);
     }
 
     pub(super) fn get(&self, place: usize) -> u8 {
-        self.0[place / BLOCK][within(place)]
+        sixteen::bytes(self.0[place / BLOCK][place % 8])[place % BLOCK / 8]
     }
 
-    /// The counts of a block of places, the first of them at [`within`] 0.
-    pub(super) fn block(&mut self, block: usize) -> &mut [u8; BLOCK] {
-        &mut self.0[block]
+    /// Sets the counts of a block of places, each where it is [`within`].
+    pub(super) fn set_block(&mut self, block: usize, counts: &[u8; BLOCK]) {
+        let counts = counts.as_chunks().0.iter();
+        self.0[block].iter_mut().zip(counts).for_each(|(sixteen, counts)| *sixteen = sixteen::of(*counts));
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -80,13 +118,13 @@ fn scan(columns: [&Column; 3], bounds: [u8; 3]) -> Vec<[u8; BLOCK / 8]> {
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 #[inline(always)]
 #[allow(clippy::needless_range_loop)]
-fn compare(columns: [&[u8; BLOCK]; 3], bounds: [u8; 3]) -> [u8; BLOCK / 8] {
+fn compare(columns: [&[Sixteen; 8]; 3], bounds: [u8; 3]) -> [u8; BLOCK / 8] {
     let mut bits = [0_u8; BLOCK / 8];
     for j in 0..8 {
         for b in 0..16 {
             let mut enough = true;
             for n in 0..3 {
-                enough &= columns[n][16 * j + b] >= bounds[n];
+                enough &= columns[n][j][b] >= bounds[n];
             }
             bits[b] |= u8::from(enough) << j;
         }
@@ -97,29 +135,25 @@ fn compare(columns: [&[u8; BLOCK]; 3], bounds: [u8; 3]) -> [u8; BLOCK / 8] {
 /// The same where the compiler does not find it: for WebAssembly it leaves the loops as they are.
 ///
 /// What is missing of each bound is put together before it is compared with nothing, since a host's instructions have no
-/// comparison of unsigned bytes.
+/// comparison of unsigned bytes. A call for each block: inlined, every address would be a sum of its own, kept in memory.
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-#[inline(always)]
-fn compare(columns: [&[u8; BLOCK]; 3], bounds: [u8; 3]) -> [u8; BLOCK / 8] {
-    use std::arch::wasm32::{
-        i8x16_eq, u8x16_splat, u8x16_sub_sat, u64x2, u64x2_extract_lane, v128_and, v128_or,
-    };
-    let bounds = bounds.map(|bound| u8x16_splat(bound));
+#[inline(never)]
+fn compare(columns: [&[Sixteen; 8]; 3], bounds: [u8; 3]) -> [u8; BLOCK / 8] {
+    use std::arch::wasm32::{i8x16_eq, u8x16_splat, u8x16_sub_sat, v128_and, v128_or};
+    let [a, b, c] = bounds.map(|bound| u8x16_splat(bound));
     let nothing = u8x16_splat(0);
-    let mut bits = nothing;
-    for j in 0..8 {
-        let mut missing = nothing;
-        for (column, bound) in columns.iter().zip(bounds) {
-            let words = column.as_chunks::<8>().0;
-            let [low, high] = [words[2 * j], words[2 * j + 1]].map(u64::from_le_bytes);
-            missing = v128_or(missing, u8x16_sub_sat(bound, u64x2(low, high)));
-        }
-        bits = v128_or(bits, v128_and(i8x16_eq(missing, nothing), u8x16_splat(1 << j)));
-    }
-    let mut bytes = [0; BLOCK / 8];
-    bytes[..8].copy_from_slice(&u64x2_extract_lane::<0>(bits).to_le_bytes());
-    bytes[8..].copy_from_slice(&u64x2_extract_lane::<1>(bits).to_le_bytes());
-    bytes
+    let bits = |j: usize| {
+        let [a, b, c] = [
+            u8x16_sub_sat(a, columns[0][j]),
+            u8x16_sub_sat(b, columns[1][j]),
+            u8x16_sub_sat(c, columns[2][j]),
+        ];
+        v128_and(i8x16_eq(v128_or(v128_or(a, b), c), nothing), u8x16_splat(1 << j))
+    };
+    // The compiler would leave this a loop.
+    let [a, b] = [v128_or(bits(0), bits(1)), v128_or(bits(2), bits(3))];
+    let [c, d] = [v128_or(bits(4), bits(5)), v128_or(bits(6), bits(7))];
+    sixteen::bytes(v128_or(v128_or(a, b), v128_or(c, d)))
 }
 
 #[cfg(test)]

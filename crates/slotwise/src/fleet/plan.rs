@@ -30,9 +30,11 @@ const VIRTUAL: u8 = 2;
 const GROUPED: u8 = 4;
 
 /// What of a workload can be counted.
-pub(super) struct Counting {
-    /// One request of one device for each kind; what tells two plans apart.
-    kinds: Workload,
+pub(super) struct Counting<'a> {
+    /// The NUMA cells that the guest would run on.
+    cells: &'a [u32],
+    /// The first request of each kind; with the cells, what tells two plans apart.
+    kinds: Vec<&'a Request>,
     /// How many devices of each kind are wanted.
     wanted: Vec<u64>,
     /// The kind of each request, in their order; empty if some are not counted.
@@ -54,9 +56,9 @@ enum Proof {
     Nothing,
 }
 
-impl Counting {
+impl<'a> Counting<'a> {
     /// What can be counted of a workload; `None` if that is nothing.
-    pub(super) fn of(workload: &Workload) -> Option<Self> {
+    pub(super) fn of(workload: &'a Workload) -> Option<Self> {
         let cells = workload.cells();
         let by_socket =
             |r: &Request| !cells.is_empty() && r.numa_policy.unwrap_or_default() == NumaPolicy::Socket;
@@ -67,22 +69,15 @@ impl Counting {
         {
             return None;
         }
-        let mut kinds = Workload { numa_cells: workload.numa_cells.clone(), ..Workload::default() };
+        let mut kinds: Vec<&Request> = Vec::new();
         let mut wanted: Vec<u64> = Vec::new();
         let mut order = Vec::new();
         for request in workload.requests.iter().filter(|request| request.otherwise.is_empty()) {
-            let same = |kind: &Request| is_kind(kind, request);
-            let kind = match kinds.requests.iter().position(same) {
+            let kind = match kinds.iter().position(|kind| is_kind(kind, request)) {
                 Some(kind) => kind,
                 None if wanted.len() == MAX_KINDS => continue,
                 None => {
-                    kinds.requests.push(Request {
-                        alternatives: request.alternatives.clone(),
-                        numa_policy: request.numa_policy,
-                        // What a port names of Placement's providers is not heeded.
-                        source: request.source,
-                        ..Request::default()
-                    });
+                    kinds.push(request);
                     wanted.push(0);
                     wanted.len() - 1
                 }
@@ -106,7 +101,7 @@ impl Counting {
             Strategy::Nova if cells.is_empty() => Proof::InTurn,
             Strategy::Nova => Proof::Nothing,
         };
-        Some(Counting { kinds, wanted, order, proof })
+        Some(Counting { cells, kinds, wanted, order, proof })
     }
 
     /// Whether counting settles nearly all hosts.
@@ -133,6 +128,7 @@ fn is_kind(kind: &Request, request: &Request) -> bool {
 /// The columns for the kinds of request of a workload, as of some state of the fleet.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
+    /// One request of one device for each kind.
     kinds: Workload,
     /// For each class, what it can serve.
     table: Table,
@@ -218,17 +214,27 @@ fn capped(word: u64, number: usize) -> u8 {
 }
 
 impl Plan {
-    pub(super) fn is_for(&self, counting: &Counting) -> bool {
-        let (own, other) = (&self.kinds, &counting.kinds);
-        own.cells() == other.cells()
-            && own.requests.len() == other.requests.len()
-            && own.requests.iter().zip(&other.requests).all(|(a, b)| is_kind(a, b))
+    pub(super) fn is_for(&self, counting: &Counting<'_>) -> bool {
+        self.kinds.cells() == counting.cells
+            && self.kinds.requests.len() == counting.kinds.len()
+            && self.kinds.requests.iter().zip(&counting.kinds).all(|(kind, request)| is_kind(kind, request))
     }
 
-    pub(super) fn new(fleet: &Fleet, counting: &Counting) -> Self {
+    pub(super) fn new(fleet: &Fleet, counting: &Counting<'_>) -> Self {
         let sets = (1 << counting.wanted.len()) - 1;
+        let kind = |request: &&Request| Request {
+            alternatives: request.alternatives.clone(),
+            numa_policy: request.numa_policy,
+            // What a port names of Placement's providers is not heeded.
+            source: request.source,
+            ..Request::default()
+        };
         let mut plan = Plan {
-            kinds: counting.kinds.clone(),
+            kinds: Workload {
+                requests: counting.kinds.iter().map(kind).collect(),
+                numa_cells: Some(counting.cells.to_vec()),
+                ..Workload::default()
+            },
             table: Table::new(counting.wanted.len()),
             coupled: false,
             births: fleet.classes.births().end(),
@@ -265,7 +271,9 @@ impl Plan {
         if changes.len() > fleet.rows.len() / 8 + 64 || births.len() > fleet.classes.len() / 4 + 64 {
             return false;
         }
-        self.judge(fleet, births.iter().copied());
+        if !births.is_empty() {
+            self.judge(fleet, births.iter().copied());
+        }
         let mut more = Vec::new();
         for &id in changes {
             let counts = self.counts(fleet.rows.lanes(id));
@@ -391,7 +399,7 @@ impl Plan {
                 }
             }
             for (column, counts) in self.columns.iter_mut().zip(&counts) {
-                *column.block(first / BLOCK) = *counts;
+                column.set_block(first / BLOCK, counts);
             }
         }
     }
@@ -444,7 +452,7 @@ impl Plan {
     }
 
     /// The hosts that can serve all kinds by their count, and those of them that need a closer look.
-    pub(super) fn passing(&self, fleet: &Fleet, counting: &Counting) -> (HostSet, HostSet) {
+    pub(super) fn passing(&self, fleet: &Fleet, counting: &Counting<'_>) -> (HostSet, HostSet) {
         let needs = counting.needs();
         // Where more than 255 are wanted, a full column says only that there may be enough.
         let exact = needs.iter().all(|&need| need <= 255);
