@@ -331,7 +331,12 @@ pub fn constrained_workload(rng: &mut Rng, size: Size, host: &Host) -> Workload 
     }
     if rng.chance(15) {
         workload.numa_cells = None;
-        workload.numa_cells_from = Some(CellChoice { from: vec![1, 0, 2], count: 1 + rng.below(2) });
+        // Node 3 has no devices.
+        let mut from = vec![1, 0, 2, 3];
+        from.swap(rng.below(4), rng.below(4));
+        from.truncate(2 + rng.below(3));
+        let count = 1 + rng.below(from.len());
+        workload.numa_cells_from = Some(CellChoice { from, count });
     }
     workload
 }

@@ -93,7 +93,7 @@ impl<'a> Prepared<'a> {
     }
 
     /// Whether the policy allows a pool at all.
-    fn numa_allows(&self, pool: &Pool) -> bool {
+    pub(crate) fn numa_allows(&self, pool: &Pool) -> bool {
         match (self.nearness(pool), self.policy) {
             (Nearness::Local, _) | (_, NumaPolicy::Preferred) => true,
             (Nearness::Unknown, policy) => policy == NumaPolicy::Legacy,
@@ -124,7 +124,12 @@ impl<'a> Prepared<'a> {
 
     /// Whether a pool may serve this request.
     pub(crate) fn allows(&self, pool: &Pool) -> bool {
-        EXACT_STEPS.iter().all(|&step| self.keeps(step, pool))
+        self.suits(pool) && self.numa_allows(pool)
+    }
+
+    /// Whether a pool may serve this request if its NUMA node is one of the guest's cells.
+    pub(crate) fn suits(&self, pool: &Pool) -> bool {
+        EXACT_STEPS.iter().filter(|step| **step != Step::Numa).all(|&step| self.keeps(step, pool))
     }
 
     /// Sorts allowed pools (by index, in stable order) into the order in which devices are taken, given how many are

@@ -15,6 +15,7 @@ mod bits;
 mod bounds;
 mod branch;
 mod budget;
+mod cells;
 mod choose;
 mod flow;
 mod greedy;
@@ -37,7 +38,6 @@ use self::greedy::{Greedy, greedy};
 use self::problem::{Ask, Problem, Table};
 use self::search::Search;
 use crate::error::{Error, ErrorKind, Result};
-use crate::filter::Nearness;
 use crate::fit::{Assignment, Fit, NoFit, Pick, RequestAssignment, Undecided};
 use crate::pool::Pools;
 use crate::request::{CellChoice, Constraint, Preference, Request, Workload};
@@ -216,19 +216,20 @@ impl<'a> Solver<'a> {
     /// The assignment of these requests, with each guest on its own cells; or some of them that are in conflict.
     fn assign(&self, requests: &[usize]) -> Result<(Option<Assignment>, Vec<usize>), Exhausted> {
         let table = self.table(None)?;
-        Ok(match self.choose(&table, requests)? {
-            Ok((assignment, _)) => (Some(assignment), Vec::new()),
+        Ok(match self.choose(&table, requests, None)? {
+            Ok(chosen) => (chosen.map(|(assignment, _)| assignment), Vec::new()),
             Err(core) => (None, core),
         })
     }
 
-    /// The assignment of these requests, and how many of its devices are near the guest's cells; or some of them that
-    /// are in conflict.
+    /// The assignment of these requests, and how many of its devices are near the guest's cells, or `None` if on these
+    /// cells that would be fewer than so many; or some of the requests that are in conflict.
     fn choose(
         &self,
         table: &Table<'_>,
         requests: &[usize],
-    ) -> Result<Result<(Assignment, u64), Vec<usize>>, Exhausted> {
+        least: Option<(&[u32], u64)>,
+    ) -> Result<Result<Option<(Assignment, u64)>, Vec<usize>>, Exhausted> {
         let asks = match self.options(table, requests)? {
             Ok(asks) => asks,
             Err(core) => return Ok(Err(core)),
@@ -239,18 +240,20 @@ impl<'a> Solver<'a> {
             return Ok(Err(problem.requests(&core)));
         }
         let chooser = Chooser { solver: self, problem: &problem, table };
-        let (picks, companions) = chooser.choose(&mut search)?;
-        let near = |request: usize, bin: usize| {
-            chooser.prepared(request).nearness(problem.pool(bin)) == Nearness::Local
+        let guarded = match least {
+            None => None,
+            Some((cells, least)) => {
+                let wanted: u64 = problem.demands.iter().map(|demand| u64::from(demand.count)).sum();
+                let Some(most_far) = wanted.checked_sub(least) else { return Ok(Ok(None)) };
+                Some(self.problem(table, &asks)?.with_far(cells, most_far))
+            }
         };
-        let near = picks
-            .iter()
-            .enumerate()
-            .flat_map(|(request, picks)| picks.iter().filter(move |(bin, _)| near(request, *bin)))
-            .map(|(_, count)| u64::from(*count))
-            .sum();
+        let guard = guarded.as_ref().map(|problem| Search::new(problem, self.budget));
+        let Some((picks, companions, near)) = chooser.choose(&mut search, guard)? else {
+            return Ok(Ok(None));
+        };
         let options: Vec<usize> = asks.iter().map(|ask| ask.option.unwrap_or(0)).collect();
-        Ok(Ok((self.assignment(&options, picks, companions), near)))
+        Ok(Ok(Some((self.assignment(&options, picks, companions), near))))
     }
 
     /// Puts picks of bins as picks of pools, with the devices named where they are known.

@@ -88,14 +88,14 @@ fn value_looks(search: &Search<'_>, value: Value, decided: &Decided) -> Option<V
             return None;
         }
         let values = atom.values.iter().map(|other| other.map(|v| if v == value { Value::MAX } else { v }));
-        looks.push((allowed_classes(search, a, decided), search.state.left[a], values.collect()));
+        looks.push((allowed_classes(search, a, decided), search.state.left[a], values.collect(), atom.far));
     }
     looks.sort();
     Some(looks)
 }
 
-/// What an atom is to the rest: who may use it, how much of it, and its values.
-type Look = (Vec<usize>, u64, Vec<Option<Value>>);
+/// What an atom is to the rest: who may use it, how much of it, its values, and whether it is far.
+type Look = (Vec<usize>, u64, Vec<Option<Value>>, bool);
 
 fn allowed_classes(search: &Search<'_>, atom: usize, decided: &Decided) -> Vec<usize> {
     let pairs = search.layout.pairs_of(atom);
@@ -108,7 +108,8 @@ fn atom_looks(search: &Search<'_>, atoms: &[usize], decided: &Decided) -> Vec<(b
         .filter(|&&a| search.state.left[a] > 0)
         .map(|&a| {
             let atom = &search.layout.atoms[a];
-            let look = (allowed_classes(search, a, decided), search.state.left[a], atom.values.clone());
+            let classes = allowed_classes(search, a, decided);
+            let look = (classes, search.state.left[a], atom.values.clone(), atom.far);
             (atom.serves.is_empty(), look)
         })
         .collect();

@@ -23,6 +23,8 @@ pub(super) struct Atom {
     /// The card whose two uses are both open, and which use this is.
     pub(super) card: Option<(usize, Side)>,
     pub(super) group: Option<usize>,
+    /// Whether it is far from the guest's cells, where that is counted.
+    pub(super) far: bool,
     /// The value under the key of each constraint that any of its classes is under.
     pub(super) values: Vec<Option<Value>>,
 }
@@ -77,8 +79,13 @@ impl Layout {
                 let values = problem.scopes.iter().map(|scope| {
                     bin.values[scope.key].filter(|_| serves.iter().any(|&class| scope.covers.contains(class)))
                 });
-                let atom =
-                    Atom { values: values.collect(), serves: serves.clone(), card, group: problem.group(b) };
+                let atom = Atom {
+                    values: values.collect(),
+                    serves: serves.clone(),
+                    card,
+                    group: problem.group(b),
+                    far: problem.far.as_ref().is_some_and(|far| far.bins[b]),
+                };
                 let next = atoms.len();
                 Some(*ids.entry(atom).or_insert_with_key(|atom| {
                     atoms.push(atom.clone());

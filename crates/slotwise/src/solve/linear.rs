@@ -85,6 +85,8 @@ enum Limit {
     Need(usize),
     /// At most what an atom has left.
     Supply(usize),
+    /// At most as many as may be far.
+    Far,
     AtMost(i64),
     Exactly(i64),
 }
@@ -175,6 +177,10 @@ impl Program {
                 Relation::Same => {}
             }
         }
+        if problem.far.is_some() {
+            let is_far = |pair: &usize| layout.atoms[layout.pairs[*pair].atom].far;
+            program.row((0..pairs).filter(is_far).map(|pair| (pair, 1)).collect(), Limit::Far);
+        }
         let of_atom = |atom: usize| layout.pairs_of(atom).map(|pair| (pair, 1)).collect::<Vec<_>>();
         for (a, atom) in layout.atoms.iter().enumerate().filter(|(_, atom)| !atom.serves.is_empty()) {
             let mut terms = of_atom(a);
@@ -254,6 +260,7 @@ impl Program {
         let limit = |row: &Row| match row.limit {
             Limit::Need(class) => number(state.needs[class]),
             Limit::Supply(atom) => number(state.left[atom]),
+            Limit::Far => number(state.far),
             Limit::AtMost(number) | Limit::Exactly(number) => Some(number),
         };
         let limits = self.rows.iter().map(limit).collect::<Option<_>>()?;
@@ -274,7 +281,7 @@ impl Program {
             let sum = || row.terms.iter().map(|&(pair, factor)| by_pair[pair] * factor).sum::<i64>();
             match row.limit {
                 Limit::Need(_) => sum() == *limit,
-                Limit::Supply(_) => sum() <= *limit,
+                Limit::Supply(_) | Limit::Far => sum() <= *limit,
                 // What cards, groups and values have to do with it is looked at by the caller.
                 Limit::AtMost(_) | Limit::Exactly(_) => true,
             }

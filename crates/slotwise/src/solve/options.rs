@@ -1,16 +1,11 @@
-//! Which options and which NUMA cells: what is tried around the search.
-
-use std::collections::BTreeMap;
+//! Which options of the requests: what is tried around the search.
 
 use super::Solver;
 use super::bits::Bits;
 use super::budget::{Budget, Exhausted};
-use super::flow::Network;
+use super::cells::Found;
 use super::problem::{Ask, Row, Table};
 use super::search::Search;
-use crate::filter::Nearness;
-use crate::fit::Assignment;
-use crate::request::CellChoice;
 
 /// The options of a request that are tried in turn.
 struct Level {
@@ -38,16 +33,6 @@ impl Conflict {
         self.core.dedup();
         self.by_groups |= other.by_groups;
     }
-}
-
-/// How to go on from a choice of cells.
-enum Next {
-    /// With the choices that begin with it.
-    Deeper,
-    /// Without them.
-    Skip,
-    /// Not at all.
-    Done,
 }
 
 /// What failed while options were tried: what asks for no less fails too, and need not be looked at.
@@ -223,109 +208,24 @@ impl Solver<'_> {
         };
         let Some(choice) = self.cells_from else { return servable(&self.table(None)?) };
         let mut found = false;
-        self.each_choice(requests, choice, |cells, table| {
-            found = cells.len() == choice.count && servable(table)?;
-            Ok(if found { Next::Done } else { Next::Deeper })
+        self.each_choice(requests, choice, |_, table, _| {
+            found = servable(table)?;
+            Ok(if found { Found::Enough } else { Found::Nothing })
         })?;
         Ok(found)
     }
 
-    /// The assignment with the cells that have most devices near, of these the first.
-    pub(super) fn best_cells(
+    /// Whether counts and constraints leave it possible to serve these requests, whatever their options, with at most so
+    /// many devices that are not on these cells.
+    pub(super) fn may_serve(
         &self,
+        table: &Table<'_>,
         requests: &[usize],
-        choice: &CellChoice,
-    ) -> Result<Option<Assignment>, Exhausted> {
-        let mut best: Option<(Assignment, u64)> = None;
-        self.each_choice(requests, choice, |cells, table| {
-            let most = best.as_ref().map(|(_, near)| *near);
-            if let Some(most) = most
-                && self.most_near(table, requests)? <= most
-            {
-                return Ok(if cells.is_empty() { Next::Done } else { Next::Skip });
-            }
-            if cells.len() == choice.count
-                && let Ok((mut assignment, near)) = self.choose(table, requests)?
-                && most.is_none_or(|most| near > most)
-            {
-                assignment.numa_cells = Some(cells.to_vec());
-                best = Some((assignment, near));
-            }
-            Ok(Next::Deeper)
-        })?;
-        Ok(best.map(|(assignment, _)| assignment))
-    }
-
-    /// At most how many devices can be near the guest's cells: a flow to those that are.
-    fn most_near(&self, table: &Table<'_>, requests: &[usize]) -> Result<u64, Exhausted> {
-        let mut network = Network::new();
-        let mut local = BTreeMap::new();
-        for &request in requests {
-            let rows = &table.options[request];
-            let node = network.node();
-            let arc = network.connect(Network::SOURCE, node);
-            network.open(arc, rows.iter().map(|row| u64::from(row.prepared.count)).max().unwrap_or(0));
-            for (p, pool) in self.pools.list.iter().enumerate().filter(|(p, _)| table.allows(request, *p)) {
-                if rows.iter().any(|row| row.prepared.nearness(pool) == Nearness::Local) {
-                    let pool = *local.entry(p).or_insert_with(|| {
-                        let node = network.node();
-                        let arc = network.connect(node, Network::SINK);
-                        network.open(arc, u64::from(pool.count));
-                        node
-                    });
-                    let arc = network.connect(node, pool);
-                    network.open(arc, u64::MAX);
-                }
-            }
-        }
-        let most = network.augment();
-        self.budget.work(network.visits())?;
-        Ok(most)
-    }
-
-    /// Whether counts and constraints leave it possible to serve these requests, whatever their options.
-    fn may_serve(&self, table: &Table<'_>, requests: &[usize]) -> Result<bool, Exhausted> {
+        cells: &[u32],
+        most_far: u64,
+    ) -> Result<bool, Exhausted> {
         let asks: Vec<Ask> = requests.iter().map(|&request| Ask { request, option: None }).collect();
-        Ok(self.servable_as(table, &asks)?.is_ok())
-    }
-
-    /// Looks at all ways to choose the cells, in the order in which they are given, as far as `look` says so.
-    ///
-    /// `look` is called for the cells chosen so far with the table of all that can still be chosen: more cells allow
-    /// more devices, so that what these cannot serve no choice of them can.
-    fn each_choice(
-        &self,
-        requests: &[usize],
-        choice: &CellChoice,
-        mut look: impl FnMut(&[u32], &Table<'_>) -> Result<Next, Exhausted>,
-    ) -> Result<(), Exhausted> {
-        // For each step on the way the place of the cell that was chosen.
-        let mut chosen: Vec<usize> = Vec::new();
-        let mut next = 0;
-        loop {
-            let cells: Vec<u32> = chosen.iter().map(|&at| choice.from[at]).collect();
-            let missing = choice.count - chosen.len();
-            let rest = if missing == 0 { &[][..] } else { choice.from.get(next..).unwrap_or_default() };
-            let mut go_on = rest.len() >= missing;
-            if go_on {
-                let possible = [&cells[..], rest].concat();
-                let table = Table::new(self.pools, &self.items, Some(&possible), self.budget)?;
-                go_on = match look(&cells, &table)? {
-                    Next::Done => return Ok(()),
-                    Next::Skip => false,
-                    Next::Deeper => missing > 0 && self.may_serve(&table, requests)?,
-                };
-            }
-            if go_on {
-                chosen.push(next);
-                next += 1;
-                continue;
-            }
-            // The next cell instead of the last one that was chosen.
-            match chosen.pop() {
-                Some(last) => next = last + 1,
-                None => return Ok(()),
-            }
-        }
+        let problem = self.problem(table, &asks)?.with_far(cells, most_far);
+        Ok(Search::new(&problem, self.budget).solve()?.is_ok())
     }
 }

@@ -1,7 +1,9 @@
 //! A workload on a host, put as classes of demands and the bins that can serve them.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
+use super::Solver;
 use super::bins::Bins;
 use super::bits::Bits;
 use super::budget::{Budget, Exhausted};
@@ -20,11 +22,19 @@ pub(super) struct Table<'a> {
 #[derive(Debug)]
 pub(super) struct Row<'a> {
     pub(super) prepared: Prepared<'a>,
+    /// Which pools may serve it but for their NUMA node.
+    suited: Rc<[bool]>,
     /// Which pools may serve it.
     allowed: Vec<bool>,
 }
 
-impl Row<'_> {
+impl<'a> Row<'a> {
+    fn new(pools: &Pools, prepared: Prepared<'a>, suited: Rc<[bool]>) -> Self {
+        let places = pools.list.iter().zip(suited.iter());
+        let allowed = places.map(|(pool, &suited)| suited && prepared.numa_allows(pool)).collect();
+        Row { prepared, suited, allowed }
+    }
+
     /// Among how many pools it may find devices.
     pub(super) fn pools(&self) -> usize {
         self.allowed.len()
@@ -55,10 +65,25 @@ impl<'a> Table<'a> {
                 budget.work(pools.list.len() as u64)?;
                 let cells = cells.unwrap_or(workload.cells());
                 let prepared = Prepared::new(pools, workload, request, option, cells);
-                let allowed = pools.list.iter().map(|pool| prepared.allows(pool)).collect();
-                rows.push(Row { prepared, allowed });
+                let suited = pools.list.iter().map(|pool| prepared.suits(pool)).collect();
+                rows.push(Row::new(pools, prepared, suited));
             }
             options.push(rows);
+        }
+        Ok(Table { options })
+    }
+
+    /// The same for guests on other cells.
+    pub(super) fn on<'s>(&self, solver: &'s Solver<'_>, cells: &'s [u32]) -> Result<Table<'s>, Exhausted> {
+        let pools = solver.pools;
+        let mut options = Vec::with_capacity(self.options.len());
+        for (own, &(workload, request)) in self.options.iter().zip(&solver.items) {
+            solver.budget.work((own.len() * pools.list.len()) as u64)?;
+            let row = |(option, row): (usize, &Row<'_>)| {
+                let prepared = Prepared::new(pools, workload, request, option, cells);
+                Row::new(pools, prepared, Rc::clone(&row.suited))
+            };
+            options.push(own.iter().enumerate().map(row).collect());
         }
         Ok(Table { options })
     }
@@ -124,6 +149,17 @@ pub(super) struct Problem<'a> {
     pub(super) serves: Vec<Vec<usize>>,
     /// Whether device groups are heeded. A bound leaves them out: with fewer or other requests, more can be servable.
     pub(super) grouped: bool,
+    /// Which devices are far from the guest's cells, if only so many of these may be used.
+    pub(super) far: Option<Far>,
+}
+
+/// What is far from the guest's cells.
+#[derive(Debug)]
+pub(super) struct Far {
+    /// For each bin whether it is.
+    pub(super) bins: Vec<bool>,
+    /// How many devices of these may be used.
+    pub(super) limit: u64,
 }
 
 impl<'a> Problem<'a> {
@@ -194,7 +230,16 @@ impl<'a> Problem<'a> {
             scopes,
             serves,
             grouped,
+            far: None,
         })
+    }
+
+    /// The same with at most so many devices that are not on these cells.
+    pub(super) fn with_far(mut self, cells: &[u32], limit: u64) -> Self {
+        let is_far = |bin: usize| !self.pool(bin).numa_node.is_some_and(|node| cells.contains(&node));
+        let bins = (0..self.bins.list.len()).map(is_far).collect();
+        self.far = Some(Far { bins, limit });
+        self
     }
 
     /// The demands of one request, by its index in the problem.

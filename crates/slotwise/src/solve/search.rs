@@ -24,8 +24,10 @@ pub(super) struct State {
     allowed: Bits,
     /// Which static groups are taken.
     taken: Vec<bool>,
-    /// Whether a group that is taken has lost a member.
-    broken: bool,
+    /// Whether a group that is taken has lost a member, or more was taken from afar than may be.
+    pub(super) broken: bool,
+    /// How many devices may still be far from the guest's cells.
+    pub(super) far: u64,
 }
 
 /// Decisions on what the flow cannot express.
@@ -108,6 +110,7 @@ impl<'p> Search<'p> {
             allowed: Bits::all(layout.pairs.len()),
             taken: vec![false; bins.groups.len()],
             broken: false,
+            far: problem.far.as_ref().map_or(u64::MAX, |far| far.limit),
         };
         let views = View::all(problem, &layout);
         let witness = vec![0; layout.pairs.len()];
@@ -178,8 +181,14 @@ impl<'p> Search<'p> {
     }
 
     /// Takes devices of a bin for a class, and with them what they exclude.
-    fn take(&mut self, class: usize, bin: usize, count: u32) {
+    pub(super) fn take(&mut self, class: usize, bin: usize, count: u32) {
         self.withdraw(bin, count);
+        if self.problem.far.as_ref().is_some_and(|far| far.bins[bin]) {
+            match self.state.far.checked_sub(u64::from(count)) {
+                Some(left) => self.state.far = left,
+                None => self.state.broken = true,
+            }
+        }
         self.exclude(bin);
         self.state.needs[class] -= u64::from(count);
         for (s, scope) in self.problem.scopes.iter().enumerate() {
@@ -369,12 +378,26 @@ impl<'p> Search<'p> {
                 return Ok(Err(core));
             }
         }
-        for (atom, &sink) in sinks.iter().enumerate() {
-            if !forced.contains(&atom) {
-                network.open(sink, self.state.left[atom]);
+        // Where it counts, what is near is used up first, too.
+        let is_far = |atom: usize| self.layout.atoms[atom].far;
+        let mut open = |far: bool| {
+            for (atom, &sink) in sinks.iter().enumerate() {
+                if is_far(atom) == far && !forced.contains(&atom) {
+                    network.open(sink, self.state.left[atom]);
+                }
+            }
+            network.augment()
+        };
+        served += open(false);
+        if self.problem.far.is_some() {
+            let of_forced = forced.iter().filter(|&&atom| is_far(atom)).map(|&atom| self.state.left[atom]);
+            let others = open(true);
+            served += others;
+            if of_forced.sum::<u64>() + others > self.state.far {
+                self.budget.work(network.visits())?;
+                return Ok(Err(everyone));
             }
         }
-        served += network.augment();
         self.budget.work(network.visits())?;
         if served < self.state.needs.iter().sum() {
             let mut core = Bits::none(self.problem.classes);

@@ -1,0 +1,271 @@
+//! Which NUMA cells the guest gets: what is tried around the options.
+
+use std::collections::BTreeMap;
+
+use super::Solver;
+use super::budget::Exhausted;
+use super::problem::Table;
+use crate::fit::Assignment;
+use crate::numa::NumaPolicy;
+use crate::request::{CellChoice, Constraint, Relation};
+
+/// What was found on some cells.
+pub(super) enum Found {
+    /// Nothing that is better than what is known.
+    Nothing,
+    /// The best so far, with so many devices near the guest's cells.
+    Better(u64),
+    /// All that is looked for.
+    Enough,
+}
+
+/// So many kinds of request are told apart; there is a count for each set of them.
+const MAX_KINDS: usize = 8;
+
+/// What the cells have for the requests, counted without regard to most of what else couples these.
+struct Supply {
+    /// For each set of kinds of request, how many devices each cell has that one of them can use, with the cell's place,
+    /// most devices first. Set `s` is entry `s - 1`.
+    of_set: Vec<Vec<(u64, usize)>>,
+    wants: Vec<Want>,
+    together: Vec<Together>,
+}
+
+/// What a request wants.
+struct Want {
+    kind: usize,
+    /// Near the guest's cells at most, and at least.
+    most: u64,
+    least: u64,
+}
+
+/// Requests whose devices must all be on the same node.
+struct Together {
+    /// Places in the list of wants.
+    members: Vec<usize>,
+    /// The places of the cells that have enough for them, as bits.
+    cells: u32,
+}
+
+/// Cells that are chosen, by their places among those to choose from, and how many of others.
+struct Choice {
+    /// In ascending order.
+    chosen: Vec<usize>,
+    rest: Vec<usize>,
+    missing: usize,
+}
+
+impl Choice {
+    /// The first of all choices that this one can become, in the order in which cells are given.
+    fn first(&self) -> Vec<usize> {
+        let mut rest = self.rest.clone();
+        rest.sort_unstable();
+        let mut all = [&self.chosen[..], &rest[..self.missing]].concat();
+        all.sort_unstable();
+        all
+    }
+
+    /// All cells that it may come to have.
+    fn possible(&self, from: &[u32]) -> Vec<u32> {
+        let rest = if self.missing == 0 { &[][..] } else { &self.rest[..] };
+        self.chosen.iter().chain(rest).map(|&place| from[place]).collect()
+    }
+}
+
+impl Supply {
+    /// `table` is that of all cells.
+    fn new(
+        solver: &Solver<'_>,
+        table: &Table<'_>,
+        requests: &[usize],
+        from: &[u32],
+    ) -> Result<Self, Exhausted> {
+        let place = |p: usize| {
+            let node = solver.pools.list[p].numa_node?;
+            Some((p, from.iter().position(|&cell| cell == node)?))
+        };
+        let near: Vec<(usize, usize)> = (0..solver.pools.list.len()).filter_map(place).collect();
+        // Those that can use the same pools are of one kind; if there are too many kinds, the last stands for several.
+        let mut kinds: BTreeMap<Vec<bool>, usize> = BTreeMap::new();
+        let mut wants = Vec::with_capacity(requests.len());
+        // How many devices each cell has for each request.
+        let mut on_cells = Vec::with_capacity(requests.len());
+        for &request in requests {
+            solver.budget.work(near.len() as u64)?;
+            let usable: Vec<bool> = near.iter().map(|&(p, _)| table.allows(request, p)).collect();
+            let mut on_cell = vec![0_u64; from.len()];
+            for (&(p, place), _) in near.iter().zip(&usable).filter(|(_, usable)| **usable) {
+                on_cell[place] += u64::from(solver.pools.list[p].count);
+            }
+            on_cells.push(on_cell);
+            let next = kinds.len().min(MAX_KINDS - 1);
+            let kind = *kinds.entry(usable).or_insert(next);
+            let rows = &table.options[request];
+            let counts = || rows.iter().map(|row| u64::from(row.prepared.count));
+            let is_required = rows.iter().all(|row| row.prepared.policy == NumaPolicy::Required);
+            let least = if is_required { counts().min().unwrap_or(0) } else { 0 };
+            wants.push(Want { kind, most: counts().max().unwrap_or(0), least });
+        }
+        let mut uses = vec![0_usize; near.len()];
+        for (usable, kind) in &kinds {
+            for (uses, _) in uses.iter_mut().zip(usable).filter(|(_, usable)| **usable) {
+                *uses |= 1 << kind;
+            }
+        }
+        let sets = 1..1_usize << kinds.len().min(MAX_KINDS);
+        solver.budget.work((sets.len() * (near.len() + from.len())) as u64)?;
+        let of_set = |set: usize| {
+            let mut cells: Vec<(u64, usize)> = (0..from.len()).map(|place| (0, place)).collect();
+            for (&(p, place), _) in near.iter().zip(&uses).filter(|(_, uses)| **uses & set != 0) {
+                cells[place].0 += u64::from(solver.pools.list[p].count);
+            }
+            cells.sort_by_key(|&(count, place)| (std::cmp::Reverse(count), place));
+            cells
+        };
+        let same_node = |c: &&Constraint| c.relation == Relation::Same && c.key == "numa_node";
+        let together = solver.constraints.iter().filter(same_node).map(|constraint| {
+            let is_member = |at: &usize| constraint.requests.contains(&requests[*at]);
+            let members: Vec<usize> = (0..requests.len()).filter(is_member).collect();
+            let fewest = |at: usize| {
+                let rows = table.options[requests[at]].iter();
+                rows.map(|row| u64::from(row.prepared.count)).min().unwrap_or(0)
+            };
+            let has_enough = |place: &usize| members.iter().all(|&at| on_cells[at][*place] >= fewest(at));
+            let cells = (0..from.len()).filter(has_enough).fold(0, |cells, place| cells | 1 << place);
+            Together { members, cells }
+        });
+        Ok(Supply { of_set: sets.map(of_set).collect(), together: together.collect(), wants })
+    }
+
+    /// The places of the cells, those with most devices for the requests first.
+    fn order(&self, cells: usize) -> Vec<usize> {
+        let all = self.of_set.last();
+        all.map_or_else(|| (0..cells).collect(), |cells| cells.iter().map(|(_, place)| *place).collect())
+    }
+
+    /// At most how many devices can be elsewhere if so many are near the guest's cells.
+    fn most_far(&self, near: u64) -> u64 {
+        self.wants.iter().map(|want| want.most).sum::<u64>().saturating_sub(near)
+    }
+
+    /// At most how many devices can be near the guest's cells, whatever else is chosen; `None` if that is not enough for
+    /// requests whose devices must be. By the theorem of max-flow and min-cut that is what a flow would say.
+    fn most_near(&self, choice: &Choice, solver: &Solver<'_>) -> Result<Option<u64>, Exhausted> {
+        let mask = |places: &[usize]| places.iter().fold(0_u32, |mask, place| mask | 1 << place);
+        let (chosen, rest) = (mask(&choice.chosen), mask(&choice.rest));
+        let possible = if choice.missing == 0 { chosen } else { chosen | rest };
+        solver.budget.work((self.of_set.len() * (choice.chosen.len() + choice.rest.len())) as u64)?;
+        let mut apart = vec![false; self.wants.len()];
+        for together in self.together.iter().filter(|together| together.cells & possible == 0) {
+            together.members.iter().for_each(|&at| apart[at] = true);
+        }
+        let (mut wanted, mut required) = ([0_u64; MAX_KINDS], [0_u64; MAX_KINDS]);
+        for (want, apart) in self.wants.iter().zip(apart) {
+            if apart && want.least > 0 {
+                return Ok(None);
+            }
+            wanted[want.kind] += if apart { 0 } else { want.most };
+            required[want.kind] += want.least;
+        }
+        let sum = |of_kind: &[u64; MAX_KINDS], set: usize| -> u64 {
+            (0..MAX_KINDS).filter(|kind| set >> kind & 1 == 1).map(|kind| of_kind[kind]).sum()
+        };
+        let all = sum(&wanted, self.of_set.len());
+        let mut most = all;
+        for (set, cells) in (1..).zip(&self.of_set) {
+            let (mut supply, mut missing) = (0, choice.missing);
+            for &(count, place) in cells {
+                if chosen >> place & 1 == 1 {
+                    supply += count;
+                } else if missing > 0 && rest >> place & 1 == 1 {
+                    supply += count;
+                    missing -= 1;
+                }
+            }
+            if sum(&required, set) > supply {
+                return Ok(None);
+            }
+            most = most.min(all - sum(&wanted, set) + supply);
+        }
+        Ok(Some(most))
+    }
+}
+
+impl Solver<'_> {
+    /// The assignment with the cells that have most devices near, of these the first.
+    pub(super) fn best_cells(
+        &self,
+        requests: &[usize],
+        choice: &CellChoice,
+    ) -> Result<Option<Assignment>, Exhausted> {
+        let mut best = None;
+        self.each_choice(requests, choice, |cells, table, least| {
+            Ok(match self.choose(table, requests, (least > 0).then_some((cells, least)))? {
+                Ok(Some((mut assignment, near))) => {
+                    assignment.numa_cells = Some(cells.to_vec());
+                    best = Some(assignment);
+                    Found::Better(near)
+                }
+                Ok(None) | Err(_) => Found::Nothing,
+            })
+        })?;
+        Ok(best)
+    }
+
+    /// Looks at the ways to choose the cells, as far as they may be better than the best that is found: those with the
+    /// most devices for the requests first.
+    ///
+    /// `look` is called with the cells, their table, and how many devices must be near them to be better. More cells allow
+    /// more devices, so that what all cells that can still be chosen cannot serve together no choice of them can.
+    pub(super) fn each_choice(
+        &self,
+        requests: &[usize],
+        choice: &CellChoice,
+        mut look: impl FnMut(&[u32], &Table<'_>, u64) -> Result<Found, Exhausted>,
+    ) -> Result<(), Exhausted> {
+        let every = self.table(Some(&choice.from))?;
+        let supply = Supply::new(self, &every, requests, &choice.from)?;
+        let order = supply.order(choice.from.len());
+        let mut best: Option<(u64, Vec<usize>)> = None;
+        // For each step on the way the place in `order` of the cell that was chosen.
+        let mut path: Vec<usize> = Vec::new();
+        let mut next = 0;
+        loop {
+            let mut chosen: Vec<usize> = path.iter().map(|&at| order[at]).collect();
+            chosen.sort_unstable();
+            let rest = order.get(next..).unwrap_or_default().to_vec();
+            let node = Choice { missing: choice.count - chosen.len(), chosen, rest };
+            let mut deeper = false;
+            if node.rest.len() >= node.missing
+                && let Some(most) = supply.most_near(&node, self)?
+            {
+                let first = node.first();
+                let least = best.as_ref().map_or(0, |(near, known)| near + u64::from(first > *known));
+                if most >= least {
+                    let cells = node.possible(&choice.from);
+                    let table = every.on(self, &cells)?;
+                    let may_serve = || self.may_serve(&table, requests, &cells, supply.most_far(least));
+                    if node.missing > 0 {
+                        deeper = may_serve()?;
+                    } else if least == 0 || may_serve()? {
+                        match look(&cells, &table, least)? {
+                            Found::Nothing => {}
+                            Found::Better(near) => best = Some((near, first)),
+                            Found::Enough => return Ok(()),
+                        }
+                    }
+                }
+            }
+            if deeper {
+                path.push(next);
+                next += 1;
+                continue;
+            }
+            // The next cell instead of the last one that was chosen.
+            match path.pop() {
+                Some(last) => next = last + 1,
+                None => return Ok(()),
+            }
+        }
+    }
+}
