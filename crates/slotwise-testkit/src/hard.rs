@@ -83,9 +83,9 @@ pub const HARDEST: &[(Family, u64, u64)] = &[
     (Family::Fallbacks, 739, 60_159),
     (Family::Fallbacks, 642, 20_726),
     (Family::Fallbacks, 133, 10_670),
-    (Family::Cells, 26, 6_954),
-    (Family::Cells, 8, 4_559),
-    (Family::Mixed, 245, 223),
+    (Family::Cells, 3129, 90_344),
+    (Family::Cells, 341, 52_299),
+    (Family::Mixed, 884, 297),
 ];
 
 /// Up to 64 devices, and up to 8 requests for them.
