@@ -83,8 +83,8 @@ pub const HARDEST: &[(Family, u64, u64)] = &[
     (Family::Fallbacks, 739, 60_159),
     (Family::Fallbacks, 642, 20_726),
     (Family::Fallbacks, 133, 10_670),
-    (Family::Cells, 3129, 90_344),
-    (Family::Cells, 341, 52_299),
+    (Family::Cells, 3129, 74_404),
+    (Family::Cells, 341, 46_073),
     (Family::Mixed, 884, 297),
 ];
 

@@ -230,6 +230,8 @@ impl Solver<'_> {
         // For each step on the way the place in `order` of the cell that was chosen.
         let mut path: Vec<usize> = Vec::new();
         let mut next = 0;
+        // Whether there are fewer cells to choose from than when it was last asked what they may serve.
+        let mut is_less = true;
         loop {
             let mut chosen: Vec<usize> = path.iter().map(|&at| order[at]).collect();
             chosen.sort_unstable();
@@ -241,7 +243,9 @@ impl Solver<'_> {
             {
                 let first = node.first();
                 let least = best.as_ref().map_or(0, |(near, known)| near + u64::from(first > *known));
-                if most >= least {
+                if most >= least && node.missing > 0 && !is_less {
+                    deeper = true;
+                } else if most >= least {
                     let cells = node.possible(&choice.from);
                     let table = every.on(self, &cells)?;
                     let may_serve = || self.may_serve(&table, requests, &cells, supply.most_far(least));
@@ -256,6 +260,7 @@ impl Solver<'_> {
                     }
                 }
             }
+            is_less = !deeper;
             if deeper {
                 path.push(next);
                 next += 1;

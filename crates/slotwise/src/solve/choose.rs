@@ -57,7 +57,8 @@ impl Chooser<'_> {
         let mut near = 0;
         let mut picks: Vec<Picks> = vec![Vec::new(); requests];
         for request in 0..requests {
-            if let Some(guard) = &mut guard
+            // Before the first one that was asked already.
+            if let Some(guard) = guard.as_mut().filter(|_| request > 0)
                 && guard.solve()?.is_err()
             {
                 return Ok(None);
