@@ -41,7 +41,7 @@ const LINES: &[Line] = &[
     line("docs/schedulers.md", "cmake --build build"),
     line("docs/schedulers.md", "./build/host ./build/libplugin.so"),
     line("docs/policies.md", "cp -r examples/policies/template ../my-policy"),
-    Line { put_in: &[("PATH-OF-THE-CLONE", "$PWD")], ..line("docs/policies.md", EDIT) },
+    Line { put_in: &[("PATH-OF-THE-CLONE", "'\"$PWD\"'")], ..line("docs/policies.md", EDIT) },
     line("docs/policies.md", "cargo xtask policies ../my-policy"),
     line("docs/policies.md", "slotwise policy inspect ../my-policy/policy-template.wasm"),
 ];
