@@ -110,6 +110,9 @@ pub(crate) fn joint(
     })
 }
 
+/// An assignment, and how many of its devices are near the guest's cells.
+type Near = (Assignment, u64);
+
 struct Solver<'a> {
     pools: &'a Pools,
     /// The requests of all workloads, each with its own.
@@ -229,7 +232,7 @@ impl<'a> Solver<'a> {
         table: &Table<'_>,
         requests: &[usize],
         least: Option<(&[u32], u64)>,
-    ) -> Result<Result<Option<(Assignment, u64)>, Vec<usize>>, Exhausted> {
+    ) -> Result<Result<Option<Near>, Vec<usize>>, Exhausted> {
         let asks = match self.options(table, requests)? {
             Ok(asks) => asks,
             Err(core) => return Ok(Err(core)),
