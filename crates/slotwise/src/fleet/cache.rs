@@ -30,8 +30,8 @@ pub(super) struct Known {
 
 #[derive(Debug, Default)]
 struct Kept {
-    /// Those used last come last.
-    answers: Vec<Arc<Known>>,
+    /// Those used last come last, each with the counts that it is about, as far as a number can say them.
+    answers: Vec<(u64, Arc<Known>)>,
     plans: Vec<Plan>,
 }
 
@@ -53,14 +53,22 @@ impl Cache {
 
     /// Which of all hosts fit a workload that is valid.
     pub(super) fn answer(&self, fleet: &Fleet, workload: &Workload) -> Arc<Known> {
+        // Questions that are asked one after the other mostly differ in their counts.
+        let counts = workload
+            .requests
+            .iter()
+            .fold(0_u64, |counts, request| counts.rotate_left(20).wrapping_add(u64::from(request.count)));
         let old = {
             let mut kept = self.lock();
-            let at = kept.answers.iter().rposition(|known| asks_the_same(&known.workload, workload));
-            let found = at.map(|at| kept.answers.remove(at));
+            let is_same = |(other, known): &(u64, Arc<Known>)| {
+                *other == counts && asks_the_same(&known.workload, workload)
+            };
+            let at = kept.answers.iter().rposition(is_same);
+            let found = at.map(|at| kept.answers.remove(at).1);
             if let Some(found) = &found
                 && found.sequence == fleet.sequence()
             {
-                kept.answers.push(Arc::clone(found));
+                kept.answers.push((counts, Arc::clone(found)));
                 return Arc::clone(found);
             }
             found
@@ -72,7 +80,7 @@ impl Cache {
         if kept.answers.len() == MAX_ANSWERS {
             kept.answers.remove(0);
         }
-        kept.answers.push(Arc::clone(&known));
+        kept.answers.push((counts, Arc::clone(&known)));
         known
     }
 
@@ -130,7 +138,7 @@ impl Cache {
     pub(super) fn bytes(&self) -> usize {
         let kept = self.lock();
         let answers: usize =
-            kept.answers.iter().map(|known| known.hosts.bytes() + known.undecided.bytes() + 1024).sum();
+            kept.answers.iter().map(|(_, known)| known.hosts.bytes() + known.undecided.bytes() + 1024).sum();
         answers + kept.plans.iter().map(Plan::bytes).sum::<usize>()
     }
 }
