@@ -248,7 +248,7 @@ impl<'a> Solver<'a> {
             Some((cells, least)) => {
                 let wanted: u64 = problem.demands.iter().map(|demand| u64::from(demand.count)).sum();
                 let Some(most_far) = wanted.checked_sub(least) else { return Ok(Ok(None)) };
-                Some(self.problem(table, &asks)?.with_far(cells, most_far))
+                Some(problem.clone().with_far(cells, most_far))
             }
         };
         let guard = guarded.as_ref().map(|problem| Search::new(problem, self.budget));

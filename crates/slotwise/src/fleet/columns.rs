@@ -63,14 +63,16 @@ impl Column {
     }
 
     pub(super) fn set(&mut self, place: usize, count: u8) {
-        let sixteen = &mut self.0[place / BLOCK][place % 8];
+        let at = within(place);
+        let sixteen = &mut self.0[place / BLOCK][at / 16];
         let mut bytes = sixteen::bytes(*sixteen);
-        bytes[place % BLOCK / 8] = count;
+        bytes[at % 16] = count;
         *sixteen = sixteen::of(bytes);
     }
 
     pub(super) fn get(&self, place: usize) -> u8 {
-        sixteen::bytes(self.0[place / BLOCK][place % 8])[place % BLOCK / 8]
+        let at = within(place);
+        sixteen::bytes(self.0[place / BLOCK][at / 16])[at % 16]
     }
 
     /// Sets the counts of a block of places, each where it is [`within`].

@@ -37,6 +37,8 @@ struct Want {
     /// Near the guest's cells at most, and at least.
     most: u64,
     least: u64,
+    /// The places of the cells that have enough for it, as bits.
+    cells: u32,
 }
 
 /// Requests whose devices must all be on the same node.
@@ -45,6 +47,11 @@ struct Together {
     members: Vec<usize>,
     /// The places of the cells that have enough for them, as bits.
     cells: u32,
+}
+
+/// Places as bits; there are at most [`crate::limits::MAX_CELL_CHOICE`].
+fn bits(places: impl IntoIterator<Item = usize>) -> u32 {
+    places.into_iter().fold(0, |bits, place| bits | 1 << place)
 }
 
 /// Cells that are chosen, by their places among those to choose from, and how many of others.
@@ -88,8 +95,6 @@ impl Supply {
         // Those that can use the same pools are of one kind; if there are too many kinds, the last stands for several.
         let mut kinds: BTreeMap<Vec<bool>, usize> = BTreeMap::new();
         let mut wants = Vec::with_capacity(requests.len());
-        // How many devices each cell has for each request.
-        let mut on_cells = Vec::with_capacity(requests.len());
         for &request in requests {
             solver.budget.work(near.len() as u64)?;
             let usable: Vec<bool> = near.iter().map(|&(p, _)| table.allows(request, p)).collect();
@@ -97,14 +102,18 @@ impl Supply {
             for (&(p, place), _) in near.iter().zip(&usable).filter(|(_, usable)| **usable) {
                 on_cell[place] += u64::from(solver.pools.list[p].count);
             }
-            on_cells.push(on_cell);
             let next = kinds.len().min(MAX_KINDS - 1);
             let kind = *kinds.entry(usable).or_insert(next);
             let rows = &table.options[request];
             let counts = || rows.iter().map(|row| u64::from(row.prepared.count));
             let is_required = rows.iter().all(|row| row.prepared.policy == NumaPolicy::Required);
-            let least = if is_required { counts().min().unwrap_or(0) } else { 0 };
-            wants.push(Want { kind, most: counts().max().unwrap_or(0), least });
+            let fewest = counts().min().unwrap_or(0);
+            wants.push(Want {
+                kind,
+                most: counts().max().unwrap_or(0),
+                least: if is_required { fewest } else { 0 },
+                cells: bits((0..from.len()).filter(|&place| on_cell[place] >= fewest)),
+            });
         }
         let mut uses = vec![0_usize; near.len()];
         for (usable, kind) in &kinds {
@@ -126,15 +135,11 @@ impl Supply {
         let together = solver.constraints.iter().filter(same_node).map(|constraint| {
             let is_member = |at: &usize| constraint.requests.contains(&requests[*at]);
             let members: Vec<usize> = (0..requests.len()).filter(is_member).collect();
-            let fewest = |at: usize| {
-                let rows = table.options[requests[at]].iter();
-                rows.map(|row| u64::from(row.prepared.count)).min().unwrap_or(0)
-            };
-            let has_enough = |place: &usize| members.iter().all(|&at| on_cells[at][*place] >= fewest(at));
-            let cells = (0..from.len()).filter(has_enough).fold(0, |cells, place| cells | 1 << place);
+            let cells = members.iter().fold(u32::MAX, |cells, &at| cells & wants[at].cells);
             Together { members, cells }
         });
-        Ok(Supply { of_set: sets.map(of_set).collect(), together: together.collect(), wants })
+        let together = together.collect();
+        Ok(Supply { of_set: sets.map(of_set).collect(), together, wants })
     }
 
     /// The places of the cells, those with most devices for the requests first.
@@ -151,8 +156,7 @@ impl Supply {
     /// At most how many devices can be near the guest's cells, whatever else is chosen; `None` if that is not enough for
     /// requests whose devices must be. By the theorem of max-flow and min-cut that is what a flow would say.
     fn most_near(&self, choice: &Choice, solver: &Solver<'_>) -> Result<Option<u64>, Exhausted> {
-        let mask = |places: &[usize]| places.iter().fold(0_u32, |mask, place| mask | 1 << place);
-        let (chosen, rest) = (mask(&choice.chosen), mask(&choice.rest));
+        let [chosen, rest] = [&choice.chosen, &choice.rest].map(|places| bits(places.iter().copied()));
         let possible = if choice.missing == 0 { chosen } else { chosen | rest };
         solver.budget.work((self.of_set.len() * (choice.chosen.len() + choice.rest.len())) as u64)?;
         let mut apart = vec![false; self.wants.len()];

@@ -117,7 +117,7 @@ pub(super) struct Ask {
 }
 
 /// Devices that one request needs from one set of pools; a request bound by Placement has one per provider.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Demand {
     /// Index into the requests of the problem.
     pub(super) request: usize,
@@ -127,7 +127,7 @@ pub(super) struct Demand {
 }
 
 /// A constraint, in terms of classes and of the keys of bins.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Scope {
     pub(super) relation: Relation,
     /// Index into the keys of the bins.
@@ -136,7 +136,7 @@ pub(super) struct Scope {
     pub(super) covers: Bits,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Problem<'a> {
     pub(super) pools: &'a [Pool],
     pub(super) bins: &'a Bins,
@@ -154,7 +154,7 @@ pub(super) struct Problem<'a> {
 }
 
 /// What is far from the guest's cells.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Far {
     /// For each bin whether it is.
     pub(super) bins: Vec<bool>,
