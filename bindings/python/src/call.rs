@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, RwLock, TryLockError};
 
 use pyo3::prelude::*;
 use serde::Serialize;
@@ -12,8 +12,33 @@ use crate::{convert, errors};
 
 /// Does engine work without the interpreter lock, and raises its error; a panic becomes `InternalError`.
 pub(crate) fn call<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T> + Send) -> PyResult<T> {
-    py.detach(|| catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(fault(panic.as_ref()))))
-        .map_err(|error| errors::raise(py, &error))
+    py.detach(|| caught(work)).map_err(|error| errors::raise(py, &error))
+}
+
+/// How many search steps a question may take while the interpreter lock is held: a fraction of a millisecond.
+///
+/// To let go of the lock and to take it again costs a good part of a short question, and where other threads run
+/// Python code, the wait for it is up to 5 ms (`sys.getswitchinterval`).
+const STEPS_AT_ONCE: u64 = 16;
+
+/// Asks `short`, with the steps that it may take, and, where that has no answer or somebody is changing the state, `long`
+/// without the interpreter lock.
+pub(crate) fn ask<S: Clone + Send + Sync, T: Send>(
+    py: Python<'_>,
+    state: &Shared<S>,
+    short: impl FnOnce(&S, u64) -> Result<Option<T>>,
+    long: impl FnOnce(&S) -> Result<T> + Send,
+) -> PyResult<T> {
+    match caught(|| state.read_at_once(|state| short(state, STEPS_AT_ONCE))) {
+        Ok(Some(answer)) => Ok(answer),
+        Ok(None) => call(py, || state.read(long)),
+        Err(error) => Err(errors::raise(py, &error)),
+    }
+}
+
+/// Does work, and makes an error of a panic.
+fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(fault(panic.as_ref())))
 }
 
 /// As [`call`], for work whose result is handed out as a document.
@@ -27,7 +52,7 @@ pub(crate) fn answer<'py, T: Serialize>(
 
 /// State that calls change, safe to use from any number of threads, and copied only when one of its copies changes.
 ///
-/// Taken inside [`call`] only. A panic inside [`Shared::write`] may leave the state half changed, so from then on
+/// Taken inside [`call`] and [`ask`] only. A panic inside [`Shared::write`] may leave the state half changed, so from then on
 /// every use of it is an error.
 #[derive(Debug)]
 pub(crate) struct Shared<T>(RwLock<Arc<T>>);
@@ -44,6 +69,15 @@ impl<T: Clone> Shared<T> {
 
     pub(crate) fn read<R>(&self, work: impl FnOnce(&T) -> Result<R>) -> Result<R> {
         work(&*self.0.read().map_err(|_| broken())?)
+    }
+
+    /// As [`Shared::read`], or `None` where that would have to wait.
+    fn read_at_once<R>(&self, work: impl FnOnce(&T) -> Result<Option<R>>) -> Result<Option<R>> {
+        match self.0.try_read() {
+            Ok(state) => work(&state),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Poisoned(_)) => Err(broken()),
+        }
     }
 
     pub(crate) fn write<R>(&self, work: impl FnOnce(&mut T) -> Result<R>) -> Result<R> {

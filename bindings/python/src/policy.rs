@@ -108,7 +108,7 @@ impl Policy {
         facts: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = hosts.py();
-        let (text, asked) = (json_of(hosts, "hosts")?, Asked::new(py, requests, facts)?);
+        let (text, asked) = (json_of(hosts, "hosts")?, Asked::new(requests, facts)?);
         answer(py, || {
             let hosts = HostTable::from_json(&text)?;
             let verdicts = policy::filter(&[&self.0], &asked.query(), &hosts)?;
@@ -127,7 +127,7 @@ impl Policy {
         facts: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Vec<f64>> {
         let py = hosts.py();
-        let (text, asked) = (json_of(hosts, "hosts")?, Asked::new(py, requests, facts)?);
+        let (text, asked) = (json_of(hosts, "hosts")?, Asked::new(requests, facts)?);
         call(py, || policy::score(&self.0, &asked.query(), &HostTable::from_json(&text)?))
     }
 
@@ -143,7 +143,7 @@ impl Policy {
         host: &str,
     ) -> PyResult<Vec<f64>> {
         let py = devices.py();
-        let (text, asked) = (json_of(devices, "devices")?, Asked::new(py, requests, facts)?);
+        let (text, asked) = (json_of(devices, "devices")?, Asked::new(requests, facts)?);
         call(py, || policy::prefer(&self.0, &asked.query(), &DeviceTable::from_json(host, &text)?))
     }
 
@@ -219,13 +219,11 @@ struct Asked {
 }
 
 impl Asked {
-    fn new(
-        py: Python<'_>,
-        requests: Option<&Bound<'_, PyAny>>,
-        facts: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Self> {
-        let _ = py;
-        let workload = requests.map_or_else(|| Ok(Arc::default()), |requests| workload(requests, None))?;
+    fn new(requests: Option<&Bound<'_, PyAny>>, facts: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let workload = match requests {
+            Some(requests) => workload(requests, None)?.into_shared(),
+            None => Arc::default(),
+        };
         let facts = facts.map_or_else(|| Ok(ExtraInfo::new()), |facts| convert::document(facts, "facts"))?;
         Ok(Asked { workload, facts })
     }

@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 use slotwise as engine;
 
-use crate::call::{Shared, answer, call};
+use crate::call::{Shared, answer, ask, call};
 use crate::convert::{self, Fields, Recipe};
 use crate::fit::{Fit, assignment};
 use crate::request::workload;
@@ -47,7 +47,8 @@ impl Pools {
     #[pyo3(signature = (requests, **fields))]
     fn fit(&self, requests: &Bound<'_, PyAny>, fields: Option<Fields<'_, '_>>) -> PyResult<Fit> {
         let workload = workload(requests, fields)?;
-        call(requests.py(), || self.0.read(|pools| pools.fit(&workload))).map(Fit)
+        let short = |pools: &engine::Pools, steps| pools.fit_within(&workload, steps);
+        ask(requests.py(), &self.0, short, |pools| pools.fit(&workload)).map(Fit)
     }
 
     /// Takes what a fit uses, so that the next workload sees what is left.

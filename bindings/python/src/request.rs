@@ -1,5 +1,6 @@
 //! `slotwise.Request` and `slotwise.Workload`.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
@@ -183,20 +184,48 @@ impl Request {
 #[derive(PartialEq)]
 pub(crate) struct Workload(pub(crate) Arc<engine::Workload>);
 
+/// A workload as it was given: an object that the caller keeps, or made of its fields.
+pub(crate) enum Given<'a> {
+    Known(&'a Arc<engine::Workload>),
+    Made(Arc<engine::Workload>),
+}
+
+impl Given<'_> {
+    pub(crate) fn into_shared(self) -> Arc<engine::Workload> {
+        match self {
+            Given::Known(workload) => Arc::clone(workload),
+            Given::Made(workload) => workload,
+        }
+    }
+}
+
+impl Deref for Given<'_> {
+    type Target = engine::Workload;
+
+    fn deref(&self) -> &engine::Workload {
+        match self {
+            Given::Known(workload) => workload,
+            Given::Made(workload) => workload,
+        }
+    }
+}
+
 /// Takes a workload, or makes one of its fields; a `str` or `bytes` is the JSON text of a whole one.
-pub(crate) fn workload(
-    requests: &Bound<'_, PyAny>,
+pub(crate) fn workload<'a>(
+    requests: &'a Bound<'_, PyAny>,
     fields: Option<Fields<'_, '_>>,
-) -> PyResult<Arc<engine::Workload>> {
+) -> PyResult<Given<'a>> {
     let py = requests.py();
     if let Ok(workload) = requests.cast::<Workload>() {
         convert::refuse_fields(py, fields, "workload")?;
-        return Ok(Arc::clone(&workload.get().0));
+        return Ok(Given::Known(&workload.get().0));
     }
-    if requests.is_instance_of::<PyString>() || requests.is_instance_of::<PyBytes>() {
-        return convert::document_or_fields(py, Some(requests), fields, "workload").map(Arc::new);
-    }
-    convert::first_and_fields(("requests", requests), fields, "workload").map(Arc::new)
+    let made = if requests.is_instance_of::<PyString>() || requests.is_instance_of::<PyBytes>() {
+        convert::document_or_fields(py, Some(requests), fields, "workload")
+    } else {
+        convert::first_and_fields(("requests", requests), fields, "workload")
+    };
+    made.map(|workload| Given::Made(Arc::new(workload)))
 }
 
 #[pymethods]
@@ -204,7 +233,7 @@ impl Workload {
     #[new]
     #[pyo3(signature = (requests, **fields))]
     fn new(requests: &Bound<'_, PyAny>, fields: Option<Fields<'_, '_>>) -> PyResult<Self> {
-        workload(requests, fields).map(Workload)
+        workload(requests, fields).map(|given| Workload(given.into_shared()))
     }
 
     /// The workload that a dict (or its JSON text) describes.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use slotwise as engine;
 use slotwise::log;
 
-use crate::call::{Shared, answer, call};
+use crate::call::{Shared, answer, ask, call};
 use crate::convert::{self, Fields, Recipe};
 use crate::fit::{Fit, assignment};
 use crate::policy::Policies;
@@ -157,7 +157,8 @@ impl Tracker {
     #[pyo3(signature = (requests, **fields))]
     fn fit(&self, requests: &Bound<'_, PyAny>, fields: Option<Fields<'_, '_>>) -> PyResult<Fit> {
         let workload = workload(requests, fields)?;
-        call(requests.py(), || self.0.read(|tracker| tracker.fit(&workload))).map(Fit)
+        let short = |tracker: &engine::Tracker, steps| tracker.fit_within(&workload, steps);
+        ask(requests.py(), &self.0, short, |tracker| tracker.fit(&workload)).map(Fit)
     }
 
     /// Asks policies in which order they would give the free devices away, and returns the workload with that order as its

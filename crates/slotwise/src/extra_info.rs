@@ -1,8 +1,5 @@
 //! Extra info and tags: string → string-or-null facts about a device, in one canonical text per JSON value.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -24,15 +21,20 @@ use crate::limits;
 /// assert_eq!(info.value("capabilities"), Some(json!({"vpd": {"card_serial_number": "MT2042"}})));
 /// # Ok::<(), slotwise::Error>(())
 /// ```
-#[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(transparent)]
-pub struct ExtraInfo(BTreeMap<String, Option<String>>);
+#[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ExtraInfo(
+    /// Ordered by key.
+    Vec<(String, Option<String>)>,
+);
+
+/// Among so many entries a key is looked for one by one: nearly all keys differ in their length already.
+const FEW: usize = 16;
 
 impl ExtraInfo {
     /// An empty set.
     #[must_use]
     pub const fn new() -> Self {
-        ExtraInfo(BTreeMap::new())
+        ExtraInfo(Vec::new())
     }
 
     /// Sets `key` to a text or to null, and says whether that changed anything.
@@ -46,18 +48,17 @@ impl ExtraInfo {
         limits::check("key length", key.len(), limits::MAX_TEXT_BYTES)?;
         limits::check("value length", text.as_ref().map_or(0, String::len), limits::MAX_TEXT_BYTES)
             .map_err(|e| e.inside(&key))?;
-        if !self.0.contains_key(&key) {
-            limits::check("number of entries", self.0.len() + 1, limits::MAX_ENTRIES)?;
-        }
-        match self.0.entry(key) {
-            btree_map::Entry::Vacant(entry) => {
-                entry.insert(text);
+        match self.place(&key) {
+            Err(at) => {
+                limits::check("number of entries", self.0.len() + 1, limits::MAX_ENTRIES)?;
+                self.0.insert(at, (key, text));
                 Ok(true)
             }
-            btree_map::Entry::Occupied(mut entry) => {
-                let changed = *entry.get() != text;
+            Ok(at) => {
+                let own = &mut self.0[at].1;
+                let changed = *own != text;
                 if changed {
-                    entry.insert(text);
+                    *own = text;
                 }
                 Ok(changed)
             }
@@ -75,19 +76,24 @@ impl ExtraInfo {
 
     /// Removes `key` and says whether it was there.
     pub fn remove(&mut self, key: &str) -> bool {
-        self.0.remove(key).is_some()
+        self.place(key).map(|at| self.0.remove(at)).is_ok()
     }
 
     /// The entry under `key`: `None` when there is none, `Some(None)` when it is null.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Option<&str>> {
-        self.0.get(key).map(Option::as_deref)
+        let is_key = |(own, _): &&(String, _)| own == key;
+        let entry = match self.0.len() {
+            ..=FEW => self.0.iter().find(is_key),
+            _ => self.place(key).ok().map(|at| &self.0[at]),
+        };
+        entry.map(|(_, text)| text.as_deref())
     }
 
     /// The text under `key`; `None` when there is none or it is null.
     #[must_use]
     pub fn text(&self, key: &str) -> Option<&str> {
-        self.0.get(key).and_then(Option::as_deref)
+        self.get(key).flatten()
     }
 
     /// The JSON value under `key`: the one whose canonical text is the text kept.
@@ -95,12 +101,17 @@ impl ExtraInfo {
     /// A text that is not the canonical text of a number, boolean, array or object is a string: `01` stays `"01"`.
     #[must_use]
     pub fn value(&self, key: &str) -> Option<Value> {
-        self.0.get(key).map(|text| text.as_deref().map_or(Value::Null, value_of))
+        self.get(key).map(|text| text.map_or(Value::Null, value_of))
     }
 
     /// The entries, ordered by key.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, Option<&str>)> + Clone {
         self.0.iter().map(|(key, text)| (key.as_str(), text.as_deref()))
+    }
+
+    /// Where a key is, or else where it belongs.
+    fn place(&self, key: &str) -> std::result::Result<usize, usize> {
+        self.0.binary_search_by(|(own, _)| own.as_str().cmp(key))
     }
 
     /// How many entries there are.
@@ -139,10 +150,20 @@ fn value_of(text: &str) -> Value {
 
 /// Reads a boolean-like text as OpenStack does (`oslo_utils.strutils.bool_from_string`): any case, spaces around.
 pub(crate) fn parse_bool(text: &str) -> Option<bool> {
-    match text.trim().to_ascii_lowercase().as_str() {
-        "1" | "t" | "true" | "on" | "y" | "yes" => Some(true),
-        "0" | "f" | "false" | "off" | "n" | "no" => Some(false),
-        _ => None,
+    let text = text.trim();
+    let is_one_of = |words: &[&str]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
+    if is_one_of(&["1", "t", "true", "on", "y", "yes"]) {
+        Some(true)
+    } else if is_one_of(&["0", "f", "false", "off", "n", "no"]) {
+        Some(false)
+    } else {
+        None
+    }
+}
+
+impl Serialize for ExtraInfo {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
     }
 }
 

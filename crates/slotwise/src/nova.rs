@@ -37,7 +37,7 @@ pub enum Purpose {
 /// Whether a scheduler's fit finds an assignment, without the choice or the reason.
 pub(crate) fn serves(pools: &Pools, workload: &Workload) -> bool {
     let list = &pools.list;
-    let families = Families { list: Vec::new(), of_pool: vec![None; list.len()] };
+    let families = Families::none(list.len());
     let mut counts: Vec<u32> = list.iter().map(|pool| pool.count).collect();
     workload.requests.iter().all(|request| {
         let prepared = Prepared::new(pools, workload, request, 0, workload.cells());

@@ -281,6 +281,41 @@ impl Pools {
         self.decide(workload, Purpose::Fit, None)
     }
 
+    /// As [`Pools::fit`], if that takes fewer than so many search steps, each of which takes microseconds; `None` if it
+    /// takes more.
+    ///
+    /// For callers that hold something while they ask, such as an interpreter's lock, and let go of it for long
+    /// questions only.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pools::fit`].
+    ///
+    /// ```
+    /// use slotwise::{Pools, Request, Workload, json};
+    ///
+    /// let pools = Pools::from_json(r#"[{"vendor_id": "10de", "product_id": "25b6", "count": 1}]"#, None)?;
+    /// let request: Request = json::parse(r#"{"alternatives": [{"vendor_id": "10de"}]}"#, "request")?;
+    /// let workload = Workload::new(vec![request]);
+    /// assert_eq!(pools.fit_within(&workload, 16)?, Some(pools.fit(&workload)?));
+    /// # Ok::<(), slotwise::Error>(())
+    /// ```
+    pub fn fit_within(&self, workload: &Workload, steps: u64) -> Result<Option<Fit>> {
+        self.decide_if_short(workload, steps, None)
+    }
+
+    /// The same with what is known of the devices beyond their pools.
+    pub(crate) fn decide_if_short(
+        &self,
+        workload: &Workload,
+        steps: u64,
+        attributes: Option<&dyn Attributes>,
+    ) -> Result<Option<Fit>> {
+        let Some(budget) = Budget::at_most(steps, workload, self.list.len()) else { return Ok(None) };
+        let fit = self.decide_within(workload, Purpose::Fit, attributes, &budget)?;
+        Ok(budget.is_left().then_some(fit))
+    }
+
     /// As [`Pools::fit`], for a scheduler's question or for a claim that is about to be made; with strategy
     /// [`Strategy::Nova`] the two may differ.
     ///

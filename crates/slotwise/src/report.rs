@@ -40,13 +40,13 @@ fn couplings(
     let list = &pools.list;
     let usable: Vec<bool> =
         list.iter().map(|pool| conflict.iter().any(|&r| prepared[r].allows(pool))).collect();
-    let any = |side: &[usize]| side.iter().any(|&pool| usable[pool]);
     let mut couplings = Vec::new();
     if list.iter().zip(&usable).any(|(pool, usable)| *usable && pool.attributes.text(DEVICE_GROUP).is_some())
     {
         couplings.push("device groups are handed out as a whole".to_owned());
     }
-    if Families::new(list).list.iter().any(|family| any(&family.physical) && any(&family.virtuals)) {
+    let families = Families::new(list);
+    if (0..families.len()).any(|card| families.holds_for_both(card, |pool| usable[pool])) {
         couplings.push("a physical function excludes its own virtual functions".to_owned());
     }
     if !shortages.is_empty() {

@@ -1,69 +1,94 @@
 //! How many devices are left in each pool while an assignment is put together, and which pools exclude each other.
 
-use std::collections::BTreeMap;
-
 use crate::device::DeviceType;
 use crate::pool::Pool;
 
-/// The PF pools and the VF or vDPA pools of one card, which exclude each other.
-#[derive(Debug, Default)]
-pub(crate) struct Family {
-    pub(crate) physical: Vec<usize>,
-    pub(crate) virtuals: Vec<usize>,
-}
-
-/// The cards whose PF and VFs are both pooled.
+/// The cards whose PF and VFs are both pooled, so that the ones exclude the others.
 ///
 /// Pools of one card carry the PF's address as their attribute `address`; that is all a scheduler knows of the tree.
 #[derive(Debug)]
 pub(crate) struct Families {
-    pub(crate) list: Vec<Family>,
-    /// For each pool its family, if it is in one.
+    /// The pools of all cards, one card after the other: its VFs or vDPA devices, then its PFs.
+    members: Vec<usize>,
+    /// For each card where its members begin, where its PFs do, and where they end.
+    bounds: Vec<[usize; 3]>,
+    /// For each pool its card, if it is in one of these.
     pub(crate) of_pool: Vec<Option<usize>>,
 }
 
 impl Families {
+    /// So many pools, none of which excludes another.
+    pub(crate) fn none(pools: usize) -> Self {
+        Families { members: Vec::new(), bounds: Vec::new(), of_pool: vec![None; pools] }
+    }
+
     pub(crate) fn new(pools: &[Pool]) -> Self {
         // Without a PF in the pools there is nothing to exclude, which is the common case on a VF host.
         let is_pf = |pool: &Pool| pool.attributes.text("dev_type") == Some(DeviceType::Pf.as_str());
         if !pools.iter().any(is_pf) {
-            return Families { list: Vec::new(), of_pool: vec![None; pools.len()] };
+            return Families::none(pools.len());
         }
-        Families::of(&pools.iter().collect::<Vec<_>>())
+        Families::of(pools.iter())
     }
 
     /// The same for pools that may be listed more than once, because they are split.
-    pub(crate) fn of(pools: &[&Pool]) -> Self {
+    pub(crate) fn of<'p>(pools: impl ExactSizeIterator<Item = &'p Pool>) -> Self {
         let mut of_pool = vec![None; pools.len()];
-        let mut by_card: BTreeMap<&str, Family> = BTreeMap::new();
-        for (i, pool) in pools.iter().enumerate() {
-            let Some(card) = pool.attributes.text("address") else { continue };
-            match pool.dev_type() {
-                Some(DeviceType::Pf) => by_card.entry(card).or_default().physical.push(i),
-                Some(DeviceType::Vf | DeviceType::Vdpa) => by_card.entry(card).or_default().virtuals.push(i),
-                _ => {}
+        let of_card = |(i, pool): (usize, &'p Pool)| {
+            let is_physical = match pool.dev_type()? {
+                DeviceType::Pf => true,
+                DeviceType::Vf | DeviceType::Vdpa => false,
+                DeviceType::Pci => return None,
+            };
+            Some((pool.attributes.text("address")?, is_physical, i))
+        };
+        let mut by_card: Vec<(&str, bool, usize)> = pools.enumerate().filter_map(of_card).collect();
+        by_card.sort_unstable();
+        let (mut members, mut bounds) = (Vec::with_capacity(by_card.len()), Vec::new());
+        for pools in by_card.chunk_by(|(card, ..), (other, ..)| card == other) {
+            let virtuals = pools.partition_point(|(_, is_physical, _)| !is_physical);
+            if virtuals == 0 || virtuals == pools.len() {
+                continue;
             }
-        }
-        let list: Vec<Family> = by_card
-            .into_values()
-            .filter(|family| !family.physical.is_empty() && !family.virtuals.is_empty())
-            .collect();
-        for (id, family) in list.iter().enumerate() {
-            for &pool in family.physical.iter().chain(&family.virtuals) {
-                of_pool[pool] = Some(id);
+            let begin = members.len();
+            for &(.., pool) in pools {
+                of_pool[pool] = Some(bounds.len());
+                members.push(pool);
             }
+            bounds.push([begin, begin + virtuals, members.len()]);
         }
-        Families { list, of_pool }
+        Families { members, bounds, of_pool }
+    }
+
+    /// How many cards there are.
+    pub(crate) fn len(&self) -> usize {
+        self.bounds.len()
+    }
+
+    /// The PF pools of a card.
+    pub(crate) fn physical(&self, card: usize) -> &[usize] {
+        let [_, middle, end] = self.bounds[card];
+        &self.members[middle..end]
+    }
+
+    /// The VF and vDPA pools of a card.
+    pub(crate) fn virtuals(&self, card: usize) -> &[usize] {
+        let [begin, middle, _] = self.bounds[card];
+        &self.members[begin..middle]
+    }
+
+    /// Whether a test holds for a PF pool of a card and for a VF or vDPA pool of it.
+    pub(crate) fn holds_for_both(&self, card: usize, test: impl Fn(usize) -> bool) -> bool {
+        let any = |pools: &[usize]| pools.iter().any(|&pool| test(pool));
+        any(self.physical(card)) && any(self.virtuals(card))
     }
 
     /// The pools that become unusable when a device of `pool` is taken.
     pub(crate) fn excluded_by(&self, pool: usize) -> &[usize] {
         match self.of_pool[pool] {
             None => &[],
-            Some(family) => {
-                let family = &self.list[family];
-                if family.physical.contains(&pool) { &family.virtuals } else { &family.physical }
-            }
+            Some(card) if self.physical(card).contains(&pool) => self.virtuals(card),
+            Some(card) => self.physical(card),
         }
     }
 

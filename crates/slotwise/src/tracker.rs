@@ -558,6 +558,15 @@ impl Tracker {
         self.pools().decide(workload, Purpose::Fit, Some(self))
     }
 
+    /// As [`Tracker::fit`], if that takes fewer than so many search steps; see [`Pools::fit_within`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Tracker::fit`].
+    pub fn fit_within(&self, workload: &Workload, steps: u64) -> Result<Option<Fit>> {
+        self.pools().decide_if_short(workload, steps, Some(self))
+    }
+
     /// Claims devices for `owner`: all that the workload asks for, or none.
     ///
     /// An owner may claim more than once; claims add up.

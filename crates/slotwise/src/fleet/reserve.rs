@@ -163,7 +163,7 @@ impl Fleet {
     pub(super) fn settle(&mut self, id: u32) {
         let Some(held) = self.held.get(&id) else { return };
         let pools: Vec<&Pool> = self.rows.slots(id).map(|slot| self.classes.pool(slot.class)).collect();
-        let families = Families::of(&pools);
+        let families = Families::of(pools.iter().copied());
         let mut counts = held.counts.clone();
         for owner in &held.owners {
             let takes = self.reservations.get(owner).map_or(&[][..], |reservation| &reservation.takes);

@@ -119,8 +119,7 @@ impl Bins {
                 list[bin].group = Some(g);
             }
         }
-        let of_bin: Vec<&Pool> = list.iter().map(|bin| &pools.as_slice()[bin.pool]).collect();
-        let cards = Families::of(&of_bin);
+        let cards = Families::of(list.iter().map(|bin| &pools.as_slice()[bin.pool]));
         // A group with a PF and one of its own VFs can never be handed out as a whole.
         for bins in &groups {
             if bins.iter().any(|&bin| cards.excluded_by(bin).iter().any(|other| bins.contains(other))) {

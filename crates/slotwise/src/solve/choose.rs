@@ -213,9 +213,8 @@ impl Chooser<'_> {
                 equal.min_by_key(|&at| {
                     let bin = candidates[at].bin;
                     let is_whole = bins.cards.of_pool[bin].is_some_and(|card| {
-                        let family = &bins.cards.list[card];
-                        family.virtuals.contains(&bin)
-                            && family.physical.iter().any(|&pf| search.state.bins[pf] > 0)
+                        bins.cards.virtuals(card).contains(&bin)
+                            && bins.cards.physical(card).iter().any(|&pf| search.state.bins[pf] > 0)
                     });
                     let card = self.problem.pool(bin).attributes.text("address");
                     let on_card = card.and_then(|card| left.get(card).copied());

@@ -59,10 +59,7 @@ impl Layout {
     pub(super) fn new(problem: &Problem<'_>) -> Self {
         let bins = problem.bins;
         let takes_part = |bin: usize| !problem.serves[bin].is_empty() || problem.group(bin).is_some();
-        let open = |family: usize| {
-            let family = &bins.cards.list[family];
-            family.physical.iter().any(|&b| takes_part(b)) && family.virtuals.iter().any(|&b| takes_part(b))
-        };
+        let open = |card: usize| bins.cards.holds_for_both(card, takes_part);
         let mut ids: BTreeMap<Atom, usize> = BTreeMap::new();
         let mut atoms = Vec::new();
         let atom_of: Vec<Option<usize>> = (0..bins.list.len())
@@ -71,9 +68,9 @@ impl Layout {
                     return None;
                 }
                 let bin = &bins.list[b];
-                let card = bins.cards.of_pool[b].filter(|&family| open(family)).map(|family| {
-                    let physical = bins.cards.list[family].physical.contains(&b);
-                    (family, if physical { Side::Physical } else { Side::Virtual })
+                let card = bins.cards.of_pool[b].filter(|&card| open(card)).map(|card| {
+                    let physical = bins.cards.physical(card).contains(&b);
+                    (card, if physical { Side::Physical } else { Side::Virtual })
                 });
                 let serves = &problem.serves[b];
                 let values = problem.scopes.iter().map(|scope| {
@@ -95,7 +92,7 @@ impl Layout {
             .collect();
         let mut pairs = Vec::new();
         let mut first_pair = vec![0];
-        let mut cards = vec![[Vec::new(), Vec::new()]; bins.cards.list.len()];
+        let mut cards = vec![[Vec::new(), Vec::new()]; bins.cards.len()];
         let mut groups = vec![Vec::new(); bins.groups.len()];
         let mut by_value = vec![BTreeMap::<Value, Vec<usize>>::new(); problem.scopes.len()];
         for (a, atom) in atoms.iter().enumerate() {

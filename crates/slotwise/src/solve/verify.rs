@@ -117,13 +117,11 @@ pub(crate) fn verify(
 fn exclusion(pools: &Pools, used: &BTreeMap<PciAddress, usize>) -> Result<(), String> {
     let families = Families::new(&pools.list);
     let taken: BTreeSet<usize> = used.values().copied().collect();
-    for family in &families.list {
-        let any = |side: &[usize]| side.iter().any(|pool| taken.contains(pool));
-        if any(&family.physical) && any(&family.virtuals) {
-            return Err("it takes a physical function and one of its virtual functions".to_owned());
-        }
+    let is_taken = |pool: usize| taken.contains(&pool);
+    match (0..families.len()).any(|card| families.holds_for_both(card, is_taken)) {
+        true => Err("it takes a physical function and one of its virtual functions".to_owned()),
+        false => Ok(()),
     }
-    Ok(())
 }
 
 /// A static group is taken as a whole.
