@@ -53,6 +53,11 @@ impl Names {
         self.spans.get(id as usize).map_or("", |span| &self.text[span.range()])
     }
 
+    /// The ids without a host.
+    pub(super) fn without(&self) -> impl Iterator<Item = u32> + '_ {
+        (0..).zip(&self.spans).filter(|(_, span)| span.len == 0).map(|(id, _)| id)
+    }
+
     /// Names the host `id`, which had no name and is at most one past the last; no other has this name.
     pub(super) fn set(&mut self, id: u32, name: &str) -> Result<()> {
         limits::check("length of all names", self.text.len() + name.len(), u32::MAX as usize)?;
@@ -83,9 +88,11 @@ impl Names {
         limits::check("length of all names", text.len(), u32::MAX as usize)?;
         let mut names = Names { text: text.to_owned(), ..Names::default() };
         names.spans.reserve_exact(ends.len());
+        let is_ascii = text.is_ascii();
+        let is_boundary = |end: usize| if is_ascii { end <= text.len() } else { text.is_char_boundary(end) };
         let mut start = 0;
         for end in ends.iter() {
-            if end < start || !text.is_char_boundary(end as usize) {
+            if end < start || !is_boundary(end as usize) {
                 return Err(invalid("a name is out of bounds"));
             }
             names.spans.push(Span { start, len: end - start });
@@ -98,6 +105,7 @@ impl Names {
         let (spans, text) = (&names.spans, names.text.as_bytes());
         let of = |id: u32| &text[spans[id as usize].range()];
         let mut some = Vec::with_capacity(Self::AT_ONCE);
+        let mut alike = Vec::new();
         for first in (0..ends.len()).step_by(Self::AT_ONCE) {
             some.clear();
             for id in first as u32..ends.len().min(first + Self::AT_ONCE) as u32 {
@@ -109,9 +117,21 @@ impl Names {
                     some.push((id, hash(name)));
                 }
             }
-            // Their places in the index are looked at in vain, so that the waits for memory overlap.
+            // Their places in the index are looked at in vain, then the names that may be the same by what the index tells,
+            // so that the waits for memory overlap.
+            alike.clear();
             for (_, hash) in &some {
-                std::hint::black_box(names.index.find(*hash, |_| false));
+                let found = names.index.find(*hash, |&other| {
+                    alike.push(other);
+                    false
+                });
+                std::hint::black_box(found);
+            }
+            for &other in &alike {
+                std::hint::black_box(spans[other as usize]);
+            }
+            for &other in &alike {
+                std::hint::black_box(of(other).first().copied());
             }
             for &(id, hash_of) in &some {
                 let known = |&other: &u32| of(other) == of(id);

@@ -43,52 +43,103 @@ impl Span {
 pub(super) struct Tally {
     /// Of each class what it is, and how often it occurs.
     classes: Vec<(u32, u32)>,
+    /// Hosts come in a few models: at the place that its classes give, the model that was seen there last.
+    models: Vec<Model>,
     /// The hosts that have a rare class, with the class.
     pub(super) rare: Vec<(u32, u32)>,
     /// The hosts whose classes are not in the order of their ranks.
     pub(super) unordered: Vec<u32>,
 }
 
+/// Rows of the same classes.
+#[derive(Clone, Debug, Default)]
+struct Model {
+    /// The lanes of such a row, without counts.
+    lanes: Vec<u32>,
+    /// How many of them were seen since it was last settled.
+    rows: u32,
+    unordered: bool,
+    rare: bool,
+}
+
+impl Model {
+    /// Whether a row has these classes.
+    fn is_of(&self, row: &[u32]) -> bool {
+        let differs = self.lanes.iter().zip(row).fold(0, |differs, (own, lane)| differs | (own ^ lane));
+        self.lanes.len() == row.len() && differs <= LARGE
+    }
+}
+
 impl Tally {
     /// What a class is that is not there.
     const NONE: u32 = u32::MAX;
+
+    /// A power of two.
+    const MODELS: usize = 1 << 10;
 
     /// Of each class its rank and whether it is rare.
     fn new(classes: &[Option<(u32, bool)>]) -> Self {
         let kind = |(rank, rare): (u32, bool)| rank.min(1 << 24) * 2 + u32::from(rare);
         let classes = classes.iter().map(|class| (class.map_or(Self::NONE, kind), 0)).collect();
-        Tally { classes, ..Tally::default() }
+        Tally { classes, models: vec![Model::default(); Self::MODELS], ..Tally::default() }
     }
 
     /// How often each class occurs.
-    pub(super) fn uses(&self) -> impl Iterator<Item = u64> {
+    pub(super) fn uses(&mut self) -> impl Iterator<Item = u64> {
+        (0..Self::MODELS).for_each(|model| self.settle(model));
         self.classes.iter().map(|(_, uses)| u64::from(*uses))
     }
 
     /// Looks at a row, and returns how many of its counts are large.
     fn count(&mut self, host: u32, row: &[u32]) -> Result<usize> {
-        let (mut large, mut last, mut most, mut ordered, mut rare) = (0, 0, 0, true, 0);
-        for &lane in row {
-            let Some((kind, uses)) = self.classes.get_mut((lane >> 8) as usize) else {
-                return Err(invalid("a pool is of a class that is not there"));
-            };
-            *uses += 1;
-            large += usize::from(lane & LARGE == LARGE);
-            ordered &= *kind | 1 >= last;
-            (last, most, rare) = (*kind & !1, most.max(*kind), rare | *kind & 1);
+        let (Some(first), Some(last)) = (row.first(), row.last()) else { return Ok(0) };
+        // Its middle tells models apart whose ends are alike.
+        let place = [*first, *last, row[row.len() / 2]]
+            .iter()
+            .fold(row.len() as u32, |place, lane| (place ^ (lane >> 8)).wrapping_mul(0x9e37_79b1));
+        let place = (place >> 22) as usize % Self::MODELS;
+        if !self.models[place].is_of(row) {
+            self.settle(place);
+            self.learn(place, row)?;
         }
-        if most == Self::NONE {
-            return Err(invalid("a pool is of a class that is not there"));
-        }
-        if !ordered {
+        let model = &mut self.models[place];
+        model.rows += 1;
+        if model.unordered {
             self.unordered.push(host);
         }
-        if rare == 1 {
+        if model.rare {
             let of_row =
                 row.iter().map(|lane| lane >> 8).filter(|&class| self.classes[class as usize].0 & 1 == 1);
             self.rare.extend(of_row.map(|class| (host, class)));
         }
-        Ok(large)
+        Ok(row.iter().filter(|lane| *lane & LARGE == LARGE).count())
+    }
+
+    /// Counts the rows of a model.
+    fn settle(&mut self, place: usize) {
+        let model = &mut self.models[place];
+        let rows = std::mem::take(&mut model.rows);
+        model.lanes.iter().for_each(|lane| self.classes[(lane >> 8) as usize].1 += rows);
+    }
+
+    /// Puts the model of a row in place of another, which is settled.
+    fn learn(&mut self, place: usize, row: &[u32]) -> Result<()> {
+        let model = &mut self.models[place];
+        model.lanes.clear();
+        (model.unordered, model.rare) = (false, false);
+        let mut before = 0;
+        for lane in row {
+            let kind = self.classes.get((lane >> 8) as usize).map_or(Self::NONE, |(kind, _)| *kind);
+            if kind == Self::NONE {
+                model.lanes.clear();
+                return Err(invalid("a pool is of a class that is not there"));
+            }
+            model.unordered |= kind | 1 < before;
+            model.rare |= kind & 1 == 1;
+            before = kind & !1;
+            model.lanes.push(lane & !LARGE);
+        }
+        Ok(())
     }
 }
 

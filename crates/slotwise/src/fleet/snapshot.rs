@@ -187,12 +187,12 @@ fn restore(stored: &Stored<'_>) -> Result<Fleet> {
     let rare = |class| Lists::is_rare(fleet.classes.uses(class), hosts);
     let traits = |class| fleet.classes.get(class).map(|_| (fleet.classes.rank(class), rare(class)));
     let traits: Vec<Option<(u32, bool)>> = classes.map(traits).collect();
-    let tally;
+    let mut tally;
     (fleet.rows, tally) = Rows::restore(row_ends, stored.lanes, &stored.details.large, &traits)?;
     fleet.lists = Lists::restore(traits.iter().map(|class| class.is_some_and(|(_, rare)| rare)), &tally.rare);
     fleet.names = Names::restore(stored.names, name_ends)?;
     fleet.live = HostSet::below(hosts as u32);
-    for id in (0..hosts as u32).filter(|&id| fleet.names.get(id).is_empty()) {
+    for id in fleet.names.without().collect::<Vec<_>>() {
         let at = id as usize;
         if !fleet.rows.lanes(id).is_empty() || fleet.versions[at] != 0 || topology_of[at] != 0 {
             return Err(invalid("an id without a host has pools, a version or a NUMA topology"));
