@@ -36,7 +36,7 @@ impl Conflict {
 }
 
 /// What failed while options were tried: what asks for no less fails too, and need not be looked at.
-struct Failures<'t, 'a> {
+pub(super) struct Failures<'t, 'a> {
     table: &'t Table<'a>,
     /// Asks that cannot be served together.
     list: Vec<Vec<Ask>>,
@@ -50,7 +50,7 @@ impl<'t, 'a> Failures<'t, 'a> {
     /// So many are kept.
     const MOST: usize = 4096;
 
-    fn new(table: &'t Table<'a>) -> Self {
+    pub(super) fn new(table: &'t Table<'a>) -> Self {
         let conflicts = vec![0; table.options.len()];
         Failures { table, list: Vec::new(), no_easier: Vec::new(), conflicts }
     }
@@ -61,12 +61,15 @@ impl<'t, 'a> Failures<'t, 'a> {
             return Ok(None);
         }
         budget.work((self.list.len() * asks.len()) as u64)?;
-        let mut own = vec![None; self.table.options.len()];
-        asks.iter().for_each(|ask| own[ask.request] = ask.option);
+        let mut own: Vec<Option<Ask>> = vec![None; self.table.options.len()];
+        asks.iter().for_each(|ask| own[ask.request] = Some(*ask));
         let repeats = |failed: &Ask| match (failed.option, own[failed.request]) {
-            (None, _) => true,
-            (Some(failed_with), Some(own)) => self.no_easier[failed.request][failed_with].contains(own),
-            (Some(_), None) => false,
+            // It may be that the others can be served without it.
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(failed_with), Some(own)) => {
+                own.option.is_some_and(|own| self.no_easier[failed.request][failed_with].contains(own))
+            }
         };
         let known = self.list.iter().rev().find(|failure| failure.iter().all(repeats));
         let core = |failure: &Vec<Ask>| failure.iter().map(|ask| ask.request).collect();
@@ -192,20 +195,32 @@ impl Solver<'_> {
     }
 
     /// Whether requests can be served with these options; if not, some of them that are in conflict.
+    ///
+    /// Where options are open, the answer is only a bound: it is not worth a long search, and says that they can.
     fn servable_as(&self, table: &Table<'_>, asks: &[Ask]) -> Result<Result<(), Conflict>, Exhausted> {
         let problem = self.problem(table, asks)?;
-        let answer = Search::new(&problem, self.budget).solve()?;
+        let mut search = Search::new(&problem, self.budget);
+        let is_bound = asks.iter().any(|ask| ask.option.is_none());
+        let answer = if is_bound { search.may_be_solved()? } else { search.solve()? };
         Ok(answer.map_err(|core| match problem.grouped {
             true => Conflict { core: asks.iter().map(|ask| ask.request).collect(), by_groups: true },
             false => Conflict { core: problem.requests(&core), by_groups: false },
         }))
     }
 
+    /// Whether these requests can be served together on the cells that the failures are of, which are added to.
+    pub(super) fn servable_beside(
+        &self,
+        failures: &mut Failures<'_, '_>,
+        requests: &[usize],
+    ) -> Result<bool, Exhausted> {
+        let asks = failures.table.asks(requests);
+        Ok(self.completed(failures, &asks)?.is_ok())
+    }
+
     /// Whether these requests can be served together, on any of the cells that the guest may get.
     pub(super) fn servable(&self, requests: &[usize]) -> Result<bool, Exhausted> {
-        let servable = |table: &Table<'_>| -> Result<bool, Exhausted> {
-            Ok(self.completed(&mut Failures::new(table), &table.asks(requests))?.is_ok())
-        };
+        let servable = |table: &Table<'_>| self.servable_beside(&mut Failures::new(table), requests);
         let Some(choice) = self.cells_from else { return servable(&self.table(None)?) };
         let mut found = false;
         self.each_choice(requests, choice, |_, table, _| {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Solver;
 use super::budget::Exhausted;
+use super::options::Failures;
 use super::problem::Ask;
 use super::search::Search;
 use crate::filter::Prepared;
@@ -105,7 +106,12 @@ impl Solver<'_> {
                 }
             }
         }
-        if core.len() < conflict.len() && !self.servable(&core)? {
+        let mut failures = Failures::new(&table);
+        let mut servable = |requests: &[usize]| match self.cells_from {
+            None => self.servable_beside(&mut failures, requests),
+            Some(_) => self.servable(requests),
+        };
+        if core.len() < conflict.len() && !servable(&core)? {
             *conflict = core;
         }
         // One round is enough, except with device groups, where less can be harder to serve than more.
@@ -113,7 +119,7 @@ impl Solver<'_> {
             let before = conflict.len();
             for request in conflict.clone() {
                 let without: Vec<usize> = conflict.iter().copied().filter(|r| *r != request).collect();
-                if !self.servable(&without)? {
+                if !servable(&without)? {
                     *conflict = without;
                 }
             }

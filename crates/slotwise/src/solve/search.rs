@@ -73,6 +73,7 @@ pub(super) struct Search<'p> {
     pub(super) problem: &'p Problem<'p>,
     bins: &'p Bins,
     pub(super) layout: Layout,
+    /// Made when a flow is asked for: what single counts refute needs none.
     views: Vec<View>,
     budget: &'p Budget,
     pub(super) state: State,
@@ -112,9 +113,18 @@ impl<'p> Search<'p> {
             broken: false,
             far: problem.far.as_ref().map_or(u64::MAX, |far| far.limit),
         };
-        let views = View::all(problem, &layout);
         let witness = vec![0; layout.pairs.len()];
-        Search { problem, bins, layout, views, budget, state, witness, patience: (0, 0), relaxation: None }
+        Search {
+            problem,
+            bins,
+            layout,
+            views: Vec::new(),
+            budget,
+            state,
+            witness,
+            patience: (0, 0),
+            relaxation: None,
+        }
     }
 
     /// How many devices of a bin a class may take now.
@@ -171,6 +181,12 @@ impl<'p> Search<'p> {
     /// Whether what is left can serve all that is needed; if not, classes that cannot be served together.
     pub(super) fn solve(&mut self) -> Result<Result<(), Bits>, Exhausted> {
         Ok(self.search()?.map(|solution| self.remember(&solution)))
+    }
+
+    /// As [`Search::solve`], but where the search gets long it is left open, as if all could be served.
+    pub(super) fn may_be_solved(&mut self) -> Result<Result<(), Bits>, Exhausted> {
+        let found = self.search_up_to(u64::from(PATIENCE))?;
+        Ok(found.map_or(Ok(()), |found| found.map(drop)))
     }
 
     fn remember(&mut self, solution: &[Amount]) {
@@ -237,13 +253,19 @@ impl<'p> Search<'p> {
         }
     }
 
-    /// Looks for a solution of what is left, depth first.
+    /// Looks for a solution of what is left.
+    fn search(&mut self) -> Result<Result<Vec<Amount>, Bits>, Exhausted> {
+        // The budget ends it sooner.
+        self.search_up_to(u64::MAX)?.ok_or(Exhausted)
+    }
+
+    /// Looks for a solution of what is left, depth first; `None` if so many nodes did not show whether there is one.
     ///
     /// A branch that fails on classes that its decision does not touch would fail without that decision too, so that the
     /// other branches need not be looked at.
-    fn search(&mut self) -> Result<Result<Vec<Amount>, Bits>, Exhausted> {
+    fn search_up_to(&mut self, most: u64) -> Result<Option<Result<Vec<Amount>, Bits>>, Exhausted> {
         if self.state.broken {
-            return Ok(Err(Bits::all(self.problem.classes)));
+            return Ok(Some(Err(Bits::all(self.problem.classes))));
         }
         let taken = self.state.taken.iter().map(|&taken| taken.then_some(true));
         let mut decided = Decided {
@@ -253,9 +275,9 @@ impl<'p> Search<'p> {
         };
         let mut frames: Vec<Frame> = Vec::new();
         self.patience.0 = if self.relaxation.is_some() { WARM } else { PATIENCE };
-        loop {
+        for _ in 0..most {
             let mut core = match self.relax(decided)? {
-                Relaxed::Solution(solution) => return Ok(Ok(solution)),
+                Relaxed::Solution(solution) => return Ok(Some(Ok(solution))),
                 Relaxed::Impossible(core) => core,
                 Relaxed::Branches(mut open, first, core) => {
                     open.reverse();
@@ -265,7 +287,7 @@ impl<'p> Search<'p> {
                 }
             };
             decided = loop {
-                let Some(mut frame) = frames.pop() else { return Ok(Err(core)) };
+                let Some(mut frame) = frames.pop() else { return Ok(Some(Err(core))) };
                 if core.is_disjoint(&frame.touched) {
                     continue;
                 }
@@ -280,6 +302,7 @@ impl<'p> Search<'p> {
                 }
             };
         }
+        Ok(None)
     }
 
     /// The flow under these decisions: whether there is one, whether it is a solution, and if not, what to decide.
@@ -288,6 +311,7 @@ impl<'p> Search<'p> {
         if let Err(core) = bounds::settle(self, &mut decided) {
             return Ok(Relaxed::Impossible(core));
         }
+        self.make_views();
         let mut branches: Option<Vec<Branch>> = None;
         for view in 0..self.views.len() {
             let (solution, mixed) = match self.flow(view, &decided)? {
@@ -333,6 +357,12 @@ impl<'p> Search<'p> {
         }
         let first = branches.remove(0);
         Ok(Relaxed::Branches(branches, first, decided.blame))
+    }
+
+    fn make_views(&mut self) {
+        if self.views.is_empty() {
+            self.views = View::all(self.problem, &self.layout);
+        }
     }
 
     /// How many devices a pair can give, as far as single pairs can say.
@@ -504,6 +534,7 @@ impl<'p> Search<'p> {
             group: vec![None; self.bins.groups.len()],
             blame: Bits::none(self.problem.classes),
         };
+        self.make_views();
         let Err(core) = self.flow(0, &decided)? else { return Ok(None) };
         self.load(0, &decided, &core);
         let View { network, needs, sinks, .. } = &mut self.views[0];
