@@ -115,6 +115,42 @@ class Threads(unittest.TestCase):
         self.assertGreater(len(middle), 10, f"a call of {end - start:.3f} s")
 
 
+    def test_a_long_fit_releases_the_interpreter_lock(self):
+        """A short fit keeps it, since to get it back can take longer."""
+        devices = many(20_000)
+        tracker = slotwise.Tracker(RULES)
+        tracker.sync(devices)
+        kind = {"alternatives": [{"vendor_id": "15b3"}]}
+        workloads = {
+            "plain": slotwise.Workload([kind]),
+            "constrained": slotwise.Workload([{**kind, "count": 2, "distinct": ["address"]}]),
+        }
+        pools = tracker.pools
+        interval = sys.getswitchinterval()
+        for name, workload in workloads.items():
+            for asked in (tracker, pools):
+                with self.subTest(f"{name}, {type(asked).__name__}"):
+                    begun, ran = threading.Event(), threading.Event()
+
+                    def run(begun=begun, ran=ran):
+                        begun.wait()
+                        ran.set()
+
+                    other = threading.Thread(target=run)
+                    other.start()
+                    sys.setswitchinterval(1000)
+                    try:
+                        begun.set()
+                        deadline = time.monotonic() + 20
+                        while not ran.is_set() and time.monotonic() < deadline:
+                            asked.fit(workload)
+                        seen = ran.is_set()
+                    finally:
+                        sys.setswitchinterval(interval)
+                    other.join()
+                    self.assertTrue(seen, "it kept the interpreter lock")
+
+
 class Import(unittest.TestCase):
     def test_only_what_is_needed_is_imported(self):
         # Isolated from the environment, but with the package where this test has it from. What a Python imports at its

@@ -1,4 +1,4 @@
-//! The one way into the engine, and the lock around state that calls change.
+//! The ways into the engine, and the lock around state that calls change.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,9 +1,10 @@
 //! The Python module `slotwise._native`: it converts, calls the engine, and converts back.
 //!
 //! Nothing here decides anything about devices; a branch on the meaning of the domain would be a bug. Every call into
-//! the engine goes through `call::call`, which releases the interpreter lock and turns a panic into an error. No
-//! lock of ours is held while the thread could wait for the interpreter's, so the two cannot deadlock: those of `call` are
-//! taken without it, and those of `kept` only to look into a map.
+//! the engine goes through `call::call`, which releases the interpreter lock and turns a panic into an error, or through
+//! `call::ask`, which does the same but for what takes a moment. No lock of ours is held while the thread could wait for the
+//! interpreter's, so the two cannot deadlock: those of `call` are taken without it, `ask` tries and does not wait, and those
+//! of `kept` are taken only to look into a map.
 
 mod aliases;
 mod call;

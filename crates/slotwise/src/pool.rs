@@ -17,7 +17,7 @@ use crate::limits;
 use crate::nova::{self, Purpose};
 use crate::numa::NumaTopology;
 use crate::pool_set::PoolKey;
-use crate::request::{Strategy, Workload};
+use crate::request::{Request, Strategy, Workload};
 use crate::solve::bins::Attributes;
 use crate::solve::{self, Budget, Decision};
 use crate::stock::Families;
@@ -281,8 +281,8 @@ impl Pools {
         self.decide(workload, Purpose::Fit, None)
     }
 
-    /// As [`Pools::fit`], if that takes fewer than so many search steps, each of which takes microseconds; `None` if it
-    /// takes more.
+    /// As [`Pools::fit`], if that takes a moment: fewer than so many search steps, each of which takes microseconds, on a
+    /// host that is looked through as quickly. `None` if it could take more; the answer does not depend on the steps.
     ///
     /// For callers that hold something while they ask, such as an interpreter's lock, and let go of it for long
     /// questions only.
@@ -304,6 +304,22 @@ impl Pools {
         self.decide_if_short(workload, steps, None)
     }
 
+    /// So many looks at a pool take a fraction of a millisecond.
+    const FEW_LOOKS: usize = 4096;
+
+    /// About how many looks at a pool with an alternative a question takes that needs no search.
+    fn looks(&self, workload: &Workload) -> usize {
+        let mut places = self.list.len();
+        if !workload.is_plain() || !workload.prefer_devices.is_empty() {
+            // Devices of a pool may be told apart, for which each is compared with others.
+            let devices = self.list.iter().map(|pool| pool.devices.len()).sum::<usize>();
+            places += 8 * (devices + workload.prefer_devices.iter().map(Vec::len).sum::<usize>());
+        }
+        let options = workload.requests.iter().flat_map(Request::options);
+        let alternatives = options.map(|(_, alternatives)| alternatives.len()).sum::<usize>();
+        places.saturating_mul(alternatives)
+    }
+
     /// The same with what is known of the devices beyond their pools.
     pub(crate) fn decide_if_short(
         &self,
@@ -311,7 +327,10 @@ impl Pools {
         steps: u64,
         attributes: Option<&dyn Attributes>,
     ) -> Result<Option<Fit>> {
-        let Some(budget) = Budget::at_most(steps, workload, self.list.len()) else { return Ok(None) };
+        if self.looks(workload) > Self::FEW_LOOKS {
+            return Ok(None);
+        }
+        let budget = Budget::at_most(steps, workload);
         let fit = self.decide_within(workload, Purpose::Fit, attributes, &budget)?;
         Ok(budget.is_left().then_some(fit))
     }

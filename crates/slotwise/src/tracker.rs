@@ -558,7 +558,7 @@ impl Tracker {
         self.pools().decide(workload, Purpose::Fit, Some(self))
     }
 
-    /// As [`Tracker::fit`], if that takes fewer than so many search steps; see [`Pools::fit_within`].
+    /// As [`Tracker::fit`], if that takes a moment; see [`Pools::fit_within`].
     ///
     /// # Errors
     ///

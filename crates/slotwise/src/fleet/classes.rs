@@ -175,7 +175,7 @@ fn hash(pool: &Pool) -> u64 {
     hasher.finish()
 }
 
-/// About how many bytes the attributes take: two texts and their place in a tree.
+/// About how many bytes the attributes take: two texts and their place in a list, which has some room in reserve.
 fn weight(pool: &Pool) -> usize {
     let entry = |(key, text): (&str, Option<&str>)| key.len() + text.map_or(0, str::len) + 64;
     pool.attributes.iter().map(entry).sum::<usize>() + 64

@@ -123,7 +123,8 @@ impl Names {
             for (_, hash) in &some {
                 let found = names.index.find(*hash, |&other| {
                     alike.push(other);
-                    false
+                    // There are a few, unless names were chosen to collide.
+                    alike.len() >= Self::AT_ONCE
                 });
                 std::hint::black_box(found);
             }

@@ -9,7 +9,7 @@ use super::rows::Slot;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fit::{Assignment, Fit};
 use crate::limits;
-use crate::pool::{Pool, Pools};
+use crate::pool::Pools;
 use crate::request::Workload;
 use crate::stock::Families;
 
@@ -162,8 +162,7 @@ impl Fleet {
     /// Works out what a host has free: what its owner says, less what is reserved and what that excludes.
     pub(super) fn settle(&mut self, id: u32) {
         let Some(held) = self.held.get(&id) else { return };
-        let pools: Vec<&Pool> = self.rows.slots(id).map(|slot| self.classes.pool(slot.class)).collect();
-        let families = Families::of(pools.iter().copied());
+        let families = Families::of(self.rows.slots(id).map(|slot| self.classes.pool(slot.class)));
         let mut counts = held.counts.clone();
         for owner in &held.owners {
             let takes = self.reservations.get(owner).map_or(&[][..], |reservation| &reservation.takes);

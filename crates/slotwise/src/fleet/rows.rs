@@ -65,8 +65,8 @@ struct Model {
 impl Model {
     /// Whether a row has these classes.
     fn is_of(&self, row: &[u32]) -> bool {
-        let differs = self.lanes.iter().zip(row).fold(0, |differs, (own, lane)| differs | (own ^ lane));
-        self.lanes.len() == row.len() && differs <= LARGE
+        let differs = || self.lanes.iter().zip(row).fold(0, |differs, (own, lane)| differs | (own ^ lane));
+        self.lanes.len() == row.len() && differs() <= LARGE
     }
 }
 
@@ -97,7 +97,7 @@ impl Tally {
         let place = [*first, *last, row[row.len() / 2]]
             .iter()
             .fold(row.len() as u32, |place, lane| (place ^ (lane >> 8)).wrapping_mul(0x9e37_79b1));
-        let place = (place >> 22) as usize % Self::MODELS;
+        let place = (place >> (u32::BITS - Self::MODELS.ilog2())) as usize;
         if !self.models[place].is_of(row) {
             self.settle(place);
             self.learn(place, row)?;

@@ -30,13 +30,10 @@ impl Budget {
         Budget { given, steps: Cell::new(given), work: Cell::new(0) }
     }
 
-    /// So many steps for a workload, or fewer if that has fewer of its own; `None` where even to look at each of its
-    /// requests with each of so many pools would take more.
-    pub(crate) fn at_most(steps: u64, workload: &Workload, pools: usize) -> Option<Self> {
+    /// So many steps for a workload, or fewer if that has fewer of its own.
+    pub(crate) fn at_most(steps: u64, workload: &Workload) -> Self {
         let given = steps.min(workload.budget.unwrap_or(Workload::DEFAULT_BUDGET));
-        let looks = (pools as u64).saturating_mul(workload.requests.len() as u64);
-        let is_enough = looks <= given.saturating_mul(WORK_PER_STEP);
-        is_enough.then(|| Budget { given, steps: Cell::new(given), work: Cell::new(0) })
+        Budget { given, steps: Cell::new(given), work: Cell::new(0) }
     }
 
     /// Whether there are steps left, so that nothing was cut short.

@@ -35,7 +35,8 @@ impl Conflict {
     }
 }
 
-/// What failed while options were tried: what asks for no less fails too, and need not be looked at.
+/// What failed while options were tried, for these requests or others of the workload: what asks for no less fails too, and
+/// need not be looked at.
 pub(super) struct Failures<'t, 'a> {
     table: &'t Table<'a>,
     /// Asks that cannot be served together.

@@ -84,7 +84,8 @@ pub(super) struct Search<'p> {
     relaxation: Option<Relaxation>,
 }
 
-/// How many nodes a search looks at before it asks the linear relaxation: most end before that.
+/// How many nodes a search looks at before it asks the linear relaxation: most end before that. Where only a bound is
+/// wanted, it ends there.
 const PATIENCE: u32 = 64;
 
 /// The same once a relaxation was solved, which then costs a few pivots.
