@@ -1,4 +1,8 @@
-"""What the tests share: a small host with two SR-IOV cards, and its rules."""
+"""What the tests share: a small host with two SR-IOV cards, its rules, and who holds the interpreter lock."""
+
+import sys
+import threading
+import time
 
 PF_A, PF_B = "0000:81:00.0", "0000:82:00.0"
 VFS_A = [f"0000:81:00.{n}" for n in (2, 3, 4, 5)]
@@ -17,3 +21,31 @@ def devices():
     for number, address in enumerate(VFS_A):
         functions.append(device(address, "1018", dev_type="type-VF", parent_addr=PF_A, vf_num=number))
     return functions
+
+
+def lets_others_run(call):
+    """Whether another thread gets to run Python code while this one makes a call, again and again if it is short.
+
+    With so long an interval no thread loses the interpreter lock unless it gives it up itself.
+    """
+    begun, ran = threading.Event(), threading.Event()
+
+    def run():
+        begun.wait()
+        ran.set()
+
+    other = threading.Thread(target=run)
+    other.start()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1000)
+    try:
+        begun.set()
+        # A short call may be over before the other thread is awake.
+        deadline = time.monotonic() + 20
+        while not ran.is_set() and time.monotonic() < deadline:
+            call()
+        seen = ran.is_set()
+    finally:
+        sys.setswitchinterval(interval)
+    other.join()
+    return seen

@@ -3,12 +3,11 @@
 import copy
 import json
 import pickle
-import sys
 import threading
-import time
 import unittest
 
 import slotwise
+from common import lets_others_run
 
 TWO = slotwise.Workload([{"count": 2, "alternatives": [{"product_id": "2330"}]}])
 
@@ -190,7 +189,6 @@ class Reservations(unittest.TestCase):
 
 class Threads(unittest.TestCase):
     def test_other_threads_run_during_a_call(self):
-        """With so long an interval no thread loses the interpreter lock unless it gives it up itself."""
         fleet = fleet_of(*[4] * 3000)
         text = json.dumps(pools(4))
         snapshot = fleet.snapshot()
@@ -207,29 +205,9 @@ class Threads(unittest.TestCase):
             "snapshot": fleet.snapshot,
             "from_snapshot": lambda: slotwise.Fleet.from_snapshot(snapshot),
         }
-        interval = sys.getswitchinterval()
         for name, call in calls.items():
             with self.subTest(name):
-                begun, ran = threading.Event(), threading.Event()
-
-                def run(begun=begun, ran=ran):
-                    begun.wait()
-                    ran.set()
-
-                other = threading.Thread(target=run)
-                other.start()
-                sys.setswitchinterval(1000)
-                try:
-                    begun.set()
-                    # A short call may be over before the other thread is awake.
-                    deadline = time.monotonic() + 20
-                    while not ran.is_set() and time.monotonic() < deadline:
-                        call()
-                    seen = ran.is_set()
-                finally:
-                    sys.setswitchinterval(interval)
-                other.join()
-                self.assertTrue(seen, f"{name} kept the interpreter lock")
+                self.assertTrue(lets_others_run(call), f"{name} kept the interpreter lock")
 
     def test_eight_threads_ask_while_one_changes(self):
         fleet = fleet_of(*[2] * 200)

@@ -8,7 +8,7 @@ import time
 import unittest
 
 import slotwise
-from common import RULES, device
+from common import RULES, device, lets_others_run
 
 
 def many(count):
@@ -114,41 +114,19 @@ class Threads(unittest.TestCase):
         middle = [tick for tick in ticks if start + (end - start) * 0.2 < tick < start + (end - start) * 0.8]
         self.assertGreater(len(middle), 10, f"a call of {end - start:.3f} s")
 
-
     def test_a_long_fit_releases_the_interpreter_lock(self):
         """A short fit keeps it, since to get it back can take longer."""
-        devices = many(20_000)
         tracker = slotwise.Tracker(RULES)
-        tracker.sync(devices)
+        tracker.sync(many(20_000))
         kind = {"alternatives": [{"vendor_id": "15b3"}]}
         workloads = {
             "plain": slotwise.Workload([kind]),
             "constrained": slotwise.Workload([{**kind, "count": 2, "distinct": ["address"]}]),
         }
-        pools = tracker.pools
-        interval = sys.getswitchinterval()
         for name, workload in workloads.items():
-            for asked in (tracker, pools):
+            for asked in (tracker, tracker.pools):
                 with self.subTest(f"{name}, {type(asked).__name__}"):
-                    begun, ran = threading.Event(), threading.Event()
-
-                    def run(begun=begun, ran=ran):
-                        begun.wait()
-                        ran.set()
-
-                    other = threading.Thread(target=run)
-                    other.start()
-                    sys.setswitchinterval(1000)
-                    try:
-                        begun.set()
-                        deadline = time.monotonic() + 20
-                        while not ran.is_set() and time.monotonic() < deadline:
-                            asked.fit(workload)
-                        seen = ran.is_set()
-                    finally:
-                        sys.setswitchinterval(interval)
-                    other.join()
-                    self.assertTrue(seen, "it kept the interpreter lock")
+                    self.assertTrue(lets_others_run(lambda: asked.fit(workload)), "it kept the interpreter lock")
 
 
 class Import(unittest.TestCase):
