@@ -40,6 +40,8 @@ pub struct Setting {
     pub options: Vec<usize>,
     /// The guest's NUMA cells.
     pub cells: Vec<u32>,
+    /// How many devices may be on other cells, where the guest's are chosen.
+    pub most_far: usize,
 }
 
 /// Devices given to units, as indices into the free devices.
@@ -117,10 +119,13 @@ impl<'a> Question<'a> {
                 .flat_map(|start| (0..options).map(|o| [start.clone(), vec![o]].concat()))
                 .collect();
         }
-        all.into_iter().map(|options| Setting { options, cells: cells.to_vec() }).find(|setting| {
-            let units: Vec<Unit<'_>> = requests.iter().flat_map(|&r| self.units(r, setting)).collect();
-            self.extend(setting, requests, &units, &mut Vec::new(), 0)
-        })
+        let setting = |options| Setting { options, cells: cells.to_vec(), most_far: usize::MAX };
+        all.into_iter().map(setting).find(|setting| self.servable(setting, requests))
+    }
+
+    fn servable(&self, setting: &Setting, requests: &[usize]) -> bool {
+        let units: Vec<Unit<'_>> = requests.iter().flat_map(|&r| self.units(r, setting)).collect();
+        self.extend(setting, requests, &units, &mut Vec::new(), 0)
     }
 
     /// Tries every free device for the first of `units`, beside what is taken.
@@ -136,7 +141,8 @@ impl<'a> Question<'a> {
         fixed: usize,
     ) -> bool {
         let Some((unit, rest)) = units.split_first() else {
-            return self.groups_are_whole(setting, requests, taken);
+            return self.far(setting, taken) <= setting.most_far
+                && self.groups_are_whole(setting, requests, taken);
         };
         let first = match taken[fixed..].last() {
             Some((last, device)) if last == unit => device + 1,
@@ -219,24 +225,35 @@ impl<'a> Question<'a> {
     #[must_use]
     pub fn choice(&self, pools: &[Pool]) -> Option<(Vec<Vec<PciAddress>>, Setting)> {
         let all: Vec<usize> = (0..self.workload.requests.len()).collect();
-        let bins = self.bins(pools);
-        let mut best: Option<(Taken<'a>, Setting, usize)> = None;
+        let mut best: Option<(usize, Setting)> = None;
         for cells in self.cells() {
-            let Some(setting) = self.first_options(&all, &cells) else { continue };
-            let taken = self.choose(&setting, &bins);
-            let local = |(unit, device): &&(Unit<'_>, usize)| self.near(unit.request, *device, &setting) == 0;
-            let near = taken.iter().filter(local).count();
-            if best.as_ref().is_none_or(|(_, _, most)| near > *most) {
-                best = Some((taken, setting, near));
+            let Some(mut setting) = self.first_options(&all, &cells) else { continue };
+            if self.workload.numa_cells_from.is_some() {
+                // The first choice of cells on which most devices are near; so many must then be.
+                let wanted: usize = all.iter().map(|&r| self.units(r, &setting).len()).sum();
+                let with = |most_far| Setting { most_far, ..setting.clone() };
+                let fewest = (0..=wanted).find(|&most_far| self.servable(&with(most_far), &all));
+                setting.most_far = fewest.unwrap_or(wanted);
+                let near = wanted - setting.most_far;
+                if best.as_ref().is_none_or(|(most, _)| near > *most) {
+                    best = Some((near, setting));
+                }
+            } else {
+                best = Some((0, setting));
             }
         }
-        best.map(|(taken, setting, _)| {
-            let devices = |r: &usize| {
-                let own = taken.iter().filter(|(unit, _)| unit.request == *r);
-                own.map(|(_, device)| self.free[*device].address).collect()
-            };
-            (all.iter().map(devices).collect(), setting)
-        })
+        let (_, setting) = best?;
+        let taken = self.choose(&setting, &self.bins(pools));
+        let devices = |r: &usize| {
+            let own = taken.iter().filter(|(unit, _)| unit.request == *r);
+            own.map(|(_, device)| self.free[*device].address).collect()
+        };
+        Some((all.iter().map(devices).collect(), setting))
+    }
+
+    /// How many of the devices that are taken are not on the guest's cells.
+    fn far(&self, setting: &Setting, taken: &Taken<'a>) -> usize {
+        taken.iter().filter(|(unit, device)| self.near(unit.request, *device, setting) > 0).count()
     }
 
     /// Free devices in the order in which pools hand them out; those of a pool that look the same to the workload are
@@ -460,7 +477,7 @@ impl<'a> Question<'a> {
             None => self.workload.numa_cells.clone().unwrap_or_default(),
         };
         let options = assignment.requests.iter().map(|given| given.option).collect();
-        let setting = Setting { options, cells };
+        let setting = Setting { options, cells, most_far: usize::MAX };
         let mut taken: Taken<'a> = Vec::new();
         for (index, given) in assignment.requests.iter().enumerate() {
             let mut units = self.units(index, &setting);

@@ -110,9 +110,6 @@ pub(crate) fn joint(
     })
 }
 
-/// An assignment, and how many of its devices are near the guest's cells.
-type Near = (Assignment, u64);
-
 struct Solver<'a> {
     pools: &'a Pools,
     /// The requests of all workloads, each with its own.
@@ -219,44 +216,28 @@ impl<'a> Solver<'a> {
     /// The assignment of these requests, with each guest on its own cells; or some of them that are in conflict.
     fn assign(&self, requests: &[usize]) -> Result<(Option<Assignment>, Vec<usize>), Exhausted> {
         let table = self.table(None)?;
-        Ok(match self.choose(&table, requests, None)? {
-            Ok(chosen) => (chosen.map(|(assignment, _)| assignment), Vec::new()),
-            Err(core) => (None, core),
+        let asks = match self.options(&table, requests)? {
+            Ok(asks) => asks,
+            Err(core) => return Ok((None, core)),
+        };
+        let problem = self.problem(&table, &asks)?;
+        let mut search = Search::new(&problem, self.budget);
+        Ok(match search.solve()? {
+            Ok(()) => (Some(self.choose(&table, &problem, search)?), Vec::new()),
+            Err(core) => (None, problem.requests(&core)),
         })
     }
 
-    /// The assignment of these requests, and how many of its devices are near the guest's cells, or `None` if on these
-    /// cells that would be fewer than so many; or some of the requests that are in conflict.
+    /// The first assignment in the documented order, where `search` has found that there is one.
     fn choose(
         &self,
         table: &Table<'_>,
-        requests: &[usize],
-        least: Option<(&[u32], u64)>,
-    ) -> Result<Result<Option<Near>, Vec<usize>>, Exhausted> {
-        let asks = match self.options(table, requests)? {
-            Ok(asks) => asks,
-            Err(core) => return Ok(Err(core)),
-        };
-        let problem = self.problem(table, &asks)?;
-        let mut search = Search::new(&problem, self.budget);
-        if let Err(core) = search.solve()? {
-            return Ok(Err(problem.requests(&core)));
-        }
-        let chooser = Chooser { solver: self, problem: &problem, table };
-        let guarded = match least {
-            None => None,
-            Some((cells, least)) => {
-                let wanted: u64 = problem.demands.iter().map(|demand| u64::from(demand.count)).sum();
-                let Some(most_far) = wanted.checked_sub(least) else { return Ok(Ok(None)) };
-                Some(problem.clone().with_far(cells, most_far))
-            }
-        };
-        let guard = guarded.as_ref().map(|problem| Search::new(problem, self.budget));
-        let Some((picks, companions, near)) = chooser.choose(&mut search, guard)? else {
-            return Ok(Ok(None));
-        };
-        let options: Vec<usize> = asks.iter().map(|ask| ask.option.unwrap_or(0)).collect();
-        Ok(Ok(Some((self.assignment(&options, picks, companions), near))))
+        problem: &Problem<'_>,
+        mut search: Search<'_>,
+    ) -> Result<Assignment, Exhausted> {
+        let (picks, companions) = Chooser { solver: self, problem, table }.choose(&mut search)?;
+        let options: Vec<usize> = problem.asks.iter().map(|ask| ask.option.unwrap_or(0)).collect();
+        Ok(self.assignment(&options, picks, companions))
     }
 
     /// Puts picks of bins as picks of pools, with the devices named where they are known.

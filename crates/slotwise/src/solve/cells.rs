@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::Solver;
 use super::budget::Exhausted;
 use super::problem::Table;
+use super::search::Search;
 use crate::fit::Assignment;
 use crate::numa::NumaPolicy;
 use crate::request::{CellChoice, Constraint, Relation};
@@ -196,7 +197,7 @@ impl Supply {
 }
 
 impl Solver<'_> {
-    /// The assignment with the cells that have most devices near, of these the first.
+    /// The assignment on the cells that can have most devices near, of these the first, with so many devices near.
     pub(super) fn best_cells(
         &self,
         requests: &[usize],
@@ -204,16 +205,28 @@ impl Solver<'_> {
     ) -> Result<Option<Assignment>, Exhausted> {
         let mut best = None;
         self.each_choice(requests, choice, |cells, table, least| {
-            Ok(match self.choose(table, requests, (least > 0).then_some((cells, least)))? {
-                Ok(Some((mut assignment, near))) => {
-                    assignment.numa_cells = Some(cells.to_vec());
-                    best = Some(assignment);
-                    Found::Better(near)
-                }
-                Ok(None) | Err(_) => Found::Nothing,
-            })
+            let Ok(asks) = self.options(table, requests)? else { return Ok(Found::Nothing) };
+            let problem = self.problem(table, &asks)?;
+            let wanted: u64 = problem.demands.iter().map(|demand| u64::from(demand.count)).sum();
+            let Some(most_far) = wanted.checked_sub(least) else { return Ok(Found::Nothing) };
+            let problem = problem.with_far(cells, most_far);
+            let Some(far) = Search::new(&problem, self.budget).fewest_far()? else {
+                return Ok(Found::Nothing);
+            };
+            best = Some((cells.to_vec(), asks, far));
+            Ok(Found::Better(wanted - far))
         })?;
-        Ok(best)
+        let Some((cells, asks, far)) = best else { return Ok(None) };
+        let table = self.table(Some(&cells))?;
+        let problem = self.problem(&table, &asks)?.with_far(&cells, far);
+        let mut search = Search::new(&problem, self.budget);
+        // It was found before.
+        if search.solve()?.is_err() {
+            return Ok(None);
+        }
+        let mut assignment = self.choose(&table, &problem, search)?;
+        assignment.numa_cells = Some(cells);
+        Ok(Some(assignment))
     }
 
     /// Looks at the ways to choose the cells, as far as they may be better than the best that is found: those with the

@@ -13,8 +13,8 @@ use crate::request::Preference;
 /// Picks of one request: bins and counts, in the order in which they are taken.
 pub(super) type Picks = Vec<(usize, u32)>;
 
-/// The picks of each request, what comes along with them, and how many devices are near the guest's cells.
-type Chosen = (Vec<Picks>, Vec<Picks>, u64);
+/// The picks of each request, and what comes along with them.
+type Chosen = (Vec<Picks>, Vec<Picks>);
 
 /// A preferred key, and how good each of its values is: whether it has too few devices, and how many it has or lacks.
 type Islands = (usize, BTreeMap<Value, (bool, u64)>);
@@ -43,26 +43,13 @@ struct Candidate {
 }
 
 impl Chooser<'_> {
-    /// The picks of each request, the group members that come along with them, and how many of the devices picked are
-    /// near the guest's cells; `None` as soon as `guard` sees that these will be too few.
+    /// The picks of each request, and the group members that come along with them.
     ///
-    /// `search` has found that all can be served. `guard` is a search of its own through the same problem with a limit to
-    /// what may be far.
-    pub(super) fn choose(
-        &self,
-        search: &mut Search<'_>,
-        mut guard: Option<Search<'_>>,
-    ) -> Result<Option<Chosen>, Exhausted> {
+    /// `search` has found that all can be served.
+    pub(super) fn choose(&self, search: &mut Search<'_>) -> Result<Chosen, Exhausted> {
         let requests = self.problem.asks.len();
-        let mut near = 0;
         let mut picks: Vec<Picks> = vec![Vec::new(); requests];
         for request in 0..requests {
-            // Before the first one that was asked already.
-            if let Some(guard) = guard.as_mut().filter(|_| request > 0)
-                && guard.solve()?.is_err()
-            {
-                return Ok(None);
-            }
             let mut missing: Vec<u32> = self.problem.demands.iter().map(|demand| demand.count).collect();
             let mut candidates = self.candidates(request, search);
             // Without a preference the order stands; with one it depends on what is left.
@@ -93,12 +80,6 @@ impl Chooser<'_> {
                 if count > 0 {
                     missing[demand] -= count;
                     picks[request].push((bin, count));
-                    if let Some(guard) = &mut guard {
-                        guard.take(class, bin, count);
-                    }
-                    if self.prepared(request).nearness(self.problem.pool(bin)) == Nearness::Local {
-                        near += u64::from(count);
-                    }
                 }
             }
             let is_served = |demand: usize| missing[demand] == 0;
@@ -107,11 +88,8 @@ impl Chooser<'_> {
                 "a solvable rest is served to the end"
             );
         }
-        if guard.is_some_and(|guard| guard.state.broken) {
-            return Ok(None);
-        }
         let companions = self.companions(&picks, search);
-        Ok(Some((picks, companions, near)))
+        Ok((picks, companions))
     }
 
     pub(super) fn prepared(&self, request: usize) -> &Prepared<'_> {

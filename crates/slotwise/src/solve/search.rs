@@ -190,6 +190,21 @@ impl<'p> Search<'p> {
         Ok(found.map_or(Ok(()), |found| found.map(drop)))
     }
 
+    /// With how few devices that are far from the guest's cells all that is needed can be served; `None` if it cannot be
+    /// with as many as the problem allows.
+    pub(super) fn fewest_far(&mut self) -> Result<Option<u64>, Exhausted> {
+        let mut fewest = None;
+        while self.solve()?.is_ok() {
+            let pairs = self.layout.pairs.iter().zip(&self.witness);
+            let far: u64 =
+                pairs.filter(|(pair, _)| self.layout.atoms[pair.atom].far).map(|(_, amount)| *amount).sum();
+            fewest = Some(far);
+            let Some(fewer) = far.checked_sub(1) else { break };
+            self.state.far = fewer;
+        }
+        Ok(fewest)
+    }
+
     fn remember(&mut self, solution: &[Amount]) {
         self.witness.fill(0);
         for &(pair, amount) in solution {
