@@ -10,6 +10,7 @@
 //! the best bin, as long as the rest can still be served. Where Nova's own choice is feasible, that is Nova's choice.
 //! What may fail is only ever decided on a proof, so *no fit* means that no assignment exists.
 
+mod agree;
 pub(crate) mod bins;
 mod bits;
 mod bounds;
@@ -206,7 +207,7 @@ impl<'a> Solver<'a> {
     }
 
     fn table<'s>(&'s self, cells: Option<&'s [u32]>) -> Result<Table<'s>, Exhausted> {
-        Table::new(self.pools, &self.items, cells, self.budget)
+        Table::new(self.pools, &self.bins, &self.items, cells, self.budget)
     }
 
     fn problem<'s>(&'s self, table: &Table<'_>, asks: &[Ask]) -> Result<Problem<'s>, Exhausted> {

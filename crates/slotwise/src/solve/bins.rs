@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::bits::Bits;
 use crate::address::PciAddress;
 use crate::pool::{Pool, Pools};
 use crate::request::Workload;
@@ -51,6 +52,8 @@ pub(super) struct Bin {
 #[derive(Debug)]
 pub(super) struct Bins {
     pub(super) list: Vec<Bin>,
+    /// For each key the bins that have a value under it.
+    pub(super) valued: Vec<Bits>,
     /// Cards whose PF and VFs are both free; the indices are those of bins.
     pub(super) cards: Families,
     /// The bins of each static group.
@@ -126,7 +129,13 @@ impl Bins {
                 bins.iter().for_each(|&bin| list[bin].count = 0);
             }
         }
-        Bins { cards, list, groups }
+        let valued = (0..keys.len()).map(|key| {
+            let mut valued = Bits::none(list.len());
+            let own = list.iter().enumerate().filter(|(_, bin)| bin.values[key].is_some());
+            own.for_each(|(bin, _)| valued.insert(bin));
+            valued
+        });
+        Bins { valued: valued.collect(), cards, list, groups }
     }
 }
 

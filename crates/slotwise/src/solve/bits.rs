@@ -1,7 +1,7 @@
 //! A set of small numbers.
 
 /// Numbers from 0 up to a size that is fixed when the set is made.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct Bits(Vec<u64>);
 
 impl Bits {
@@ -37,6 +37,21 @@ impl Bits {
         for (own, word) in self.0.iter_mut().zip(&other.0) {
             *own |= word;
         }
+    }
+
+    pub(super) fn keep(&mut self, other: &Bits) {
+        for (own, word) in self.0.iter_mut().zip(&other.0) {
+            *own &= word;
+        }
+    }
+
+    pub(super) fn retain(&mut self, is_kept: impl Fn(usize) -> bool) {
+        let gone: Vec<usize> = self.iter().filter(|&at| !is_kept(at)).collect();
+        gone.into_iter().for_each(|at| self.remove(at));
+    }
+
+    pub(super) fn has_all_of(&self, other: &Bits) -> bool {
+        self.0.iter().zip(&other.0).all(|(own, word)| word & !own == 0)
     }
 
     pub(super) fn is_disjoint(&self, other: &Bits) -> bool {

@@ -199,7 +199,7 @@ fn distinct(search: &Search<'_>, flow: &[Amount], decided: &Decided) -> Option<V
     })
 }
 
-fn is_open(search: &Search<'_>, decided: &Decided, pair: usize) -> bool {
+pub(super) fn is_open(search: &Search<'_>, decided: &Decided, pair: usize) -> bool {
     decided.allowed.contains(pair) && search.capacity(pair) > 0
 }
 

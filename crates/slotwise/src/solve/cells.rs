@@ -88,20 +88,21 @@ impl Supply {
         requests: &[usize],
         from: &[u32],
     ) -> Result<Self, Exhausted> {
-        let place = |p: usize| {
-            let node = solver.pools.list[p].numa_node?;
-            Some((p, from.iter().position(|&cell| cell == node)?))
+        let bins = &solver.bins.list;
+        let place = |b: usize| {
+            let node = solver.pools.list[bins[b].pool].numa_node?;
+            Some((b, from.iter().position(|&cell| cell == node)?))
         };
-        let near: Vec<(usize, usize)> = (0..solver.pools.list.len()).filter_map(place).collect();
-        // Those that can use the same pools are of one kind; if there are too many kinds, the last stands for several.
+        let near: Vec<(usize, usize)> = (0..bins.len()).filter_map(place).collect();
+        // Those that can use the same bins are of one kind; if there are too many kinds, the last stands for several.
         let mut kinds: BTreeMap<Vec<bool>, usize> = BTreeMap::new();
         let mut wants = Vec::with_capacity(requests.len());
         for &request in requests {
             solver.budget.work(near.len() as u64)?;
-            let usable: Vec<bool> = near.iter().map(|&(p, _)| table.allows(request, p)).collect();
+            let usable: Vec<bool> = near.iter().map(|&(b, _)| table.allows(request, b)).collect();
             let mut on_cell = vec![0_u64; from.len()];
-            for (&(p, place), _) in near.iter().zip(&usable).filter(|(_, usable)| **usable) {
-                on_cell[place] += u64::from(solver.pools.list[p].count);
+            for (&(b, place), _) in near.iter().zip(&usable).filter(|(_, usable)| **usable) {
+                on_cell[place] += u64::from(bins[b].count);
             }
             let next = kinds.len().min(MAX_KINDS - 1);
             let kind = *kinds.entry(usable).or_insert(next);
@@ -126,8 +127,8 @@ impl Supply {
         solver.budget.work((sets.len() * (near.len() + from.len())) as u64)?;
         let of_set = |set: usize| {
             let mut cells: Vec<(u64, usize)> = (0..from.len()).map(|place| (0, place)).collect();
-            for (&(p, place), _) in near.iter().zip(&uses).filter(|(_, uses)| **uses & set != 0) {
-                cells[place].0 += u64::from(solver.pools.list[p].count);
+            for (&(b, place), _) in near.iter().zip(&uses).filter(|(_, uses)| **uses & set != 0) {
+                cells[place].0 += u64::from(bins[b].count);
             }
             cells.sort_by_key(|&(count, place)| (std::cmp::Reverse(count), place));
             cells

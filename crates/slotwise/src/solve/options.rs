@@ -84,8 +84,8 @@ impl<'t, 'a> Failures<'t, 'a> {
             return Ok(());
         }
         if self.no_easier.is_empty() {
-            let looks = |rows: &Vec<Row<'_>>| rows.len() * rows.iter().map(Row::pools).sum::<usize>();
-            budget.work(self.table.options.iter().map(looks).sum::<usize>() as u64)?;
+            budget
+                .work(self.table.options.iter().map(|rows| rows.len() * rows.len()).sum::<usize>() as u64)?;
             let no_easier = |rows: &Vec<Row<'_>>| {
                 let of = |row: &Row<'_>| {
                     let mut harder = Bits::none(rows.len());

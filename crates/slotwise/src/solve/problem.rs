@@ -24,20 +24,18 @@ pub(super) struct Row<'a> {
     pub(super) prepared: Prepared<'a>,
     /// Which pools may serve it but for their NUMA node.
     suited: Rc<[bool]>,
-    /// Which pools may serve it.
-    allowed: Vec<bool>,
+    /// Which bins may serve it.
+    bins: Bits,
 }
 
 impl<'a> Row<'a> {
-    fn new(pools: &Pools, prepared: Prepared<'a>, suited: Rc<[bool]>) -> Self {
+    fn new(pools: &Pools, bins: &Bins, prepared: Prepared<'a>, suited: Rc<[bool]>) -> Self {
         let places = pools.list.iter().zip(suited.iter());
-        let allowed = places.map(|(pool, &suited)| suited && prepared.numa_allows(pool)).collect();
-        Row { prepared, suited, allowed }
-    }
-
-    /// Among how many pools it may find devices.
-    pub(super) fn pools(&self) -> usize {
-        self.allowed.len()
+        let allowed: Vec<bool> = places.map(|(pool, &suited)| suited && prepared.numa_allows(pool)).collect();
+        let mut own = Bits::none(bins.list.len());
+        let of_pools = bins.list.iter().enumerate().filter(|(_, bin)| allowed[bin.pool]);
+        of_pools.for_each(|(bin, _)| own.insert(bin));
+        Row { prepared, suited, bins: own }
     }
 
     /// Whether all that can serve another option of the same request can serve this one, of which it needs no more.
@@ -46,7 +44,7 @@ impl<'a> Row<'a> {
         is_free(self)
             && is_free(other)
             && self.prepared.count <= other.prepared.count
-            && self.allowed.iter().zip(&other.allowed).all(|(own, other)| *own || !other)
+            && self.bins.has_all_of(&other.bins)
     }
 }
 
@@ -54,6 +52,7 @@ impl<'a> Table<'a> {
     /// Asks the filter chain, for guests on their own cells or, if given, on `cells`.
     pub(super) fn new(
         pools: &Pools,
+        bins: &Bins,
         items: &[(&'a Workload, &'a Request)],
         cells: Option<&'a [u32]>,
         budget: &Budget,
@@ -66,7 +65,7 @@ impl<'a> Table<'a> {
                 let cells = cells.unwrap_or(workload.cells());
                 let prepared = Prepared::new(pools, workload, request, option, cells);
                 let suited = pools.list.iter().map(|pool| prepared.suits(pool)).collect();
-                rows.push(Row::new(pools, prepared, suited));
+                rows.push(Row::new(pools, bins, prepared, suited));
             }
             options.push(rows);
         }
@@ -81,7 +80,7 @@ impl<'a> Table<'a> {
             solver.budget.work((own.len() * pools.list.len()) as u64)?;
             let row = |(option, row): (usize, &Row<'_>)| {
                 let prepared = Prepared::new(pools, workload, request, option, cells);
-                Row::new(pools, prepared, Rc::clone(&row.suited))
+                Row::new(pools, &solver.bins, prepared, Rc::clone(&row.suited))
             };
             options.push(own.iter().enumerate().map(row).collect());
         }
@@ -94,16 +93,16 @@ impl<'a> Table<'a> {
         requests.iter().map(|&request| Ask { request, option: only(request) }).collect()
     }
 
-    /// Whether some option of a request can use a pool.
-    pub(super) fn allows(&self, request: usize, pool: usize) -> bool {
-        self.options[request].iter().any(|row| row.allowed[pool])
+    /// Whether some option of a request can use a bin.
+    pub(super) fn allows(&self, request: usize, bin: usize) -> bool {
+        self.options[request].iter().any(|row| row.bins.contains(bin))
     }
 
     /// The first request that cannot be served even alone, because for each of its options there are too few devices.
-    pub(super) fn first_without_devices(&self, pools: &Pools) -> Option<usize> {
+    pub(super) fn first_without_devices(&self, bins: &Bins) -> Option<usize> {
         let too_few = |row: &Row<'_>| {
-            let free = pools.list.iter().zip(&row.allowed).filter(|(_, allowed)| **allowed);
-            free.map(|(pool, _)| u64::from(pool.count)).sum::<u64>() < u64::from(row.prepared.count)
+            let free = row.bins.iter().map(|bin| u64::from(bins.list[bin].count)).sum::<u64>();
+            free < u64::from(row.prepared.count)
         };
         self.options.iter().position(|rows| rows.iter().all(too_few))
     }
@@ -195,15 +194,12 @@ impl<'a> Problem<'a> {
                 None => table.options[ask.request].iter().collect(),
             };
             for (provider, count) in wanted(&rows) {
-                let usable: Vec<u32> = (0..bins.list.len())
-                    .filter(|&b| {
-                        let bin = &bins.list[b];
-                        rows.iter().any(|row| row.allowed[bin.pool])
-                            && (provider.is_none() || provider == pools.list[bin.pool].provider.as_deref())
-                            && covering.iter().all(|&scope| bin.values[scopes[scope].key].is_some())
-                    })
-                    .map(|b| b as u32)
-                    .collect();
+                let mut usable = Bits::none(bins.list.len());
+                rows.iter().for_each(|row| usable.add(&row.bins));
+                covering.iter().for_each(|&scope| usable.keep(&bins.valued[scopes[scope].key]));
+                if provider.is_some() {
+                    usable.retain(|bin| provider == pools.list[bins.list[bin].pool].provider.as_deref());
+                }
                 let next = members.len();
                 let class = *members.entry((usable, covering.clone())).or_insert(next);
                 demands.push(Demand { request: index, count, class });
@@ -217,7 +213,7 @@ impl<'a> Problem<'a> {
         let mut in_order: Vec<(Key, usize)> = members.into_iter().collect();
         in_order.sort_by_key(|(_, class)| *class);
         for ((usable, covering), class) in in_order {
-            usable.into_iter().for_each(|bin| serves[bin as usize].push(class));
+            usable.iter().for_each(|bin| serves[bin].push(class));
             covering.into_iter().for_each(|scope| scopes[scope].covers.insert(class));
         }
         let grouped = !bins.groups.is_empty() && asks.iter().all(|ask| ask.option.is_some());
@@ -271,7 +267,7 @@ impl<'a> Problem<'a> {
 }
 
 /// What makes demands alike: the bins that they can use, and the constraints that they are under.
-type Key = (Vec<u32>, Vec<usize>);
+type Key = (Bits, Vec<usize>);
 
 /// How many devices a request wants, from which provider, in the order in which its providers were given.
 fn wanted<'a>(rows: &[&Row<'a>]) -> Vec<(Option<&'a str>, u32)> {

@@ -91,7 +91,7 @@ impl Solver<'_> {
 
     fn narrow(&self, conflict: &mut Vec<usize>, core: Vec<usize>) -> Result<(), Exhausted> {
         let table = self.table(self.cells_from.map(|choice| choice.from.as_slice()))?;
-        if let Some(request) = table.first_without_devices(self.pools) {
+        if let Some(request) = table.first_without_devices(&self.bins) {
             *conflict = vec![request];
             return Ok(());
         }

@@ -1,6 +1,7 @@
 //! Whether what is left can serve all that is needed: a flow that ignores what couples the requests, and a search over
 //! the decisions that the flow gets wrong.
 
+use super::agree::{self, Division};
 use super::bins::Bins;
 use super::bits::Bits;
 use super::bounds;
@@ -75,13 +76,35 @@ pub(super) struct Search<'p> {
     pub(super) layout: Layout,
     /// Made when a flow is asked for: what single counts refute needs none.
     views: Vec<View>,
-    budget: &'p Budget,
+    pub(super) budget: &'p Budget,
     pub(super) state: State,
     /// A solution of what is left, as devices per pair.
     witness: Vec<u64>,
-    /// How many nodes are looked at before the linear relaxation is asked again, and how many that will be the next time.
-    patience: (u32, u32),
+    /// When the linear relaxation is asked.
+    linear: Patience,
+    /// When it is asked how to divide what must agree.
+    division: Patience,
     relaxation: Option<Relaxation>,
+}
+
+/// How many nodes are looked at before something that costs more than a flow is asked again, and how many that will be
+/// the next time.
+#[derive(Default)]
+struct Patience(u32, u32);
+
+impl Patience {
+    /// Counts a node, and says whether it is to be asked now.
+    fn is_due(&mut self) -> bool {
+        let is_due = self.0 == 0;
+        self.0 = self.0.saturating_sub(1);
+        is_due
+    }
+
+    /// Where it settles nothing it is asked half as often.
+    fn answered(&mut self, is_settled: bool) {
+        self.1 = if is_settled { 0 } else { self.1.saturating_mul(2) + 1 };
+        self.0 = self.1;
+    }
 }
 
 /// How many nodes a search looks at before it asks the linear relaxation: most end before that. Where only a bound is
@@ -123,7 +146,8 @@ impl<'p> Search<'p> {
             budget,
             state,
             witness,
-            patience: (0, 0),
+            linear: Patience::default(),
+            division: Patience::default(),
             relaxation: None,
         }
     }
@@ -290,7 +314,8 @@ impl<'p> Search<'p> {
             blame: Bits::none(self.problem.classes),
         };
         let mut frames: Vec<Frame> = Vec::new();
-        self.patience.0 = if self.relaxation.is_some() { WARM } else { PATIENCE };
+        self.linear.0 = if self.relaxation.is_some() { WARM } else { PATIENCE };
+        self.division = Patience::default();
         for _ in 0..most {
             let mut core = match self.relax(decided)? {
                 Relaxed::Solution(solution) => return Ok(Some(Ok(solution))),
@@ -346,15 +371,23 @@ impl<'p> Search<'p> {
             core.add(&decided.blame);
             return Ok(Relaxed::Impossible(core));
         }
-        if self.patience.0 > 0 {
-            self.patience.0 -= 1;
-        } else {
+        if self.division.is_due() {
+            let division = agree::divide(self, &decided)?;
+            self.division.answered(!matches!(division, Division::Open));
+            match division {
+                Division::Impossible(mut core) => {
+                    core.add(&decided.blame);
+                    return Ok(Relaxed::Impossible(core));
+                }
+                Division::Solution(solution) => return Ok(Relaxed::Solution(solution)),
+                Division::Open => {}
+            }
+        }
+        if self.linear.is_due() {
             let mut kept = self.relaxation.take();
             let linear = linear::relax(&mut kept, self, &decided, self.budget)?;
             self.relaxation = kept;
-            // Where it settles nothing it is asked half as often.
-            self.patience.1 = if linear.is_settled() { 0 } else { self.patience.1.saturating_mul(2) + 1 };
-            self.patience.0 = self.patience.1;
+            self.linear.answered(linear.is_settled());
             match linear {
                 Linear::Impossible(mut core) => {
                     core.add(&decided.blame);
@@ -400,7 +433,7 @@ impl<'p> Search<'p> {
 
     /// A flow that serves all classes, and the first value that is shared in a way that no pair allows; or classes that
     /// cannot be served together.
-    fn flow(&mut self, view: usize, decided: &Decided) -> Result<Result<Flow, Bits>, Exhausted> {
+    pub(super) fn flow(&mut self, view: usize, decided: &Decided) -> Result<Result<Flow, Bits>, Exhausted> {
         self.budget.step()?;
         let everyone = Bits::all(self.problem.classes);
         self.load(view, decided, &everyone);
