@@ -40,6 +40,9 @@ const MAX_AMOUNT: u64 = 1 << 20;
 /// After so many pivots the tableau is made anew, lest errors of rounding add up.
 const MAX_PIVOTS: usize = 2_000;
 
+/// The tableau is made anew without the pairs that cannot be used any more once these are more than one in so many.
+const MAX_IDLE: usize = 3;
+
 /// Rounded weights are whole numbers up to this.
 const WEIGHT_SCALE: f64 = (1_u64 << 32) as f64;
 
@@ -57,7 +60,14 @@ pub(super) fn relax(
     budget: &Budget,
 ) -> Result<Linear, Exhausted> {
     let shape = Program::shape(search);
-    let is_usable = |kept: &Relaxation| kept.program.shape == shape && kept.simplex.pivots() < MAX_PIVOTS;
+    let live = search.live().iter().count();
+    let is_usable = |kept: &Relaxation| {
+        let Relaxation { program, simplex } = kept;
+        program.shape == shape
+            && program.live.has_all_of(search.live())
+            && (program.pairs.len() - live) * MAX_IDLE <= program.pairs.len()
+            && simplex.pivots() < MAX_PIVOTS
+    };
     if !kept.as_ref().is_some_and(is_usable) {
         *kept = Program::new(search, shape).map(|program| {
             let rows = program.rows.iter().map(|row| row.terms.as_slice());
@@ -71,7 +81,7 @@ pub(super) fn relax(
     let limits = program.rows.iter().zip(&question.limits).map(|(row, &limit)| (limit, row.limit.is_exact()));
     simplex.ask(bounds, limits);
     let answer = match simplex.solve(|work| budget.work(work))? {
-        Outcome::Feasible => program.whole(&question, &simplex.solution(), search.layout.pairs.len()),
+        Outcome::Feasible => program.whole(&question, &simplex.solution()),
         Outcome::Infeasible(weights) => program.refuted(search, &question, &weights),
         Outcome::Lost => None,
     };
@@ -103,10 +113,14 @@ struct Row {
     limit: Limit,
 }
 
-/// A linear program: a column for each pair of the layout, then those that stand for cards, groups and values, which
+/// A linear program: a column for each pair that can be used, then those that stand for cards, groups and values, which
 /// are 0 or 1.
 struct Program {
     columns: usize,
+    /// The pair of each column that stands for one.
+    pairs: Vec<usize>,
+    /// The same pairs as a set.
+    live: Bits,
     rows: Vec<Row>,
     /// The column of each group that there are devices of.
     groups: Vec<Option<usize>>,
@@ -136,25 +150,41 @@ impl Program {
     /// The program; `None` if it would be too large.
     fn new(search: &Search<'_>, shape: Vec<u64>) -> Option<Self> {
         let Search { layout, problem, state, .. } = search;
-        let pairs = layout.pairs.len();
-        if pairs * (problem.classes + layout.atoms.len()) > 4 * MAX_CELLS {
+        let live = search.live();
+        let pairs: Vec<usize> = live.iter().collect();
+        if pairs.len() * (problem.classes + layout.atoms.len()) > 4 * MAX_CELLS {
             return None;
         }
-        let mut program =
-            Program { columns: pairs, rows: Vec::new(), groups: vec![None; layout.groups.len()], shape };
+        let mut column_of = vec![None; layout.pairs.len()];
+        pairs.iter().enumerate().for_each(|(column, &pair)| column_of[pair] = Some(column));
+        let terms = |pairs: &mut dyn Iterator<Item = usize>| -> Vec<(usize, i64)> {
+            pairs.filter_map(|pair| column_of[pair]).map(|column| (column, 1)).collect()
+        };
+        let mut program = Program {
+            columns: pairs.len(),
+            live: live.clone(),
+            rows: Vec::new(),
+            groups: vec![None; layout.groups.len()],
+            shape,
+            pairs,
+        };
         let mut of_class = vec![Vec::new(); problem.classes];
-        for (pair, own) in layout.pairs.iter().enumerate() {
-            of_class[own.class].push((pair, 1));
+        for (column, &pair) in program.pairs.iter().enumerate() {
+            of_class[layout.pairs[pair].class].push((column, 1));
         }
-        for (class, terms) in of_class.into_iter().enumerate() {
+        for (class, terms) in of_class.into_iter().enumerate().filter(|(class, _)| state.needs[*class] > 0) {
             program.row(terms, Limit::Need(class));
         }
         for (s, scope) in problem.scopes.iter().enumerate() {
             let by_value = layout.by_value[s].values();
             match scope.relation {
                 Relation::Distinct => {
-                    for pairs in by_value.filter(|pairs| pairs.len() > 1) {
-                        program.row(pairs.iter().map(|&pair| (pair, 1)).collect(), Limit::AtMost(1));
+                    for pairs in by_value {
+                        let terms = terms(&mut pairs.iter().copied());
+                        // The bound of a single pair says the same.
+                        if terms.len() > 1 {
+                            program.row(terms, Limit::AtMost(1));
+                        }
                     }
                 }
                 Relation::Same if by_value.len() > 1 => {
@@ -164,8 +194,7 @@ impl Program {
                         one.push((agreed, 1));
                         for class in scope.covers.iter() {
                             let own = |pair: &usize| layout.pairs[*pair].class == class;
-                            let mut terms: Vec<_> =
-                                pairs.iter().copied().filter(own).map(|pair| (pair, 1)).collect();
+                            let mut terms = terms(&mut pairs.iter().copied().filter(own));
                             if !terms.is_empty() {
                                 terms.push((agreed, -number(state.needs[class])?));
                                 program.row(terms, Limit::AtMost(0));
@@ -179,14 +208,13 @@ impl Program {
         }
         if problem.far.is_some() {
             let is_far = |pair: &usize| layout.atoms[layout.pairs[*pair].atom].far;
-            program.row((0..pairs).filter(is_far).map(|pair| (pair, 1)).collect(), Limit::Far);
+            program.row(terms(&mut live.iter().filter(is_far)), Limit::Far);
         }
-        let of_atom = |atom: usize| layout.pairs_of(atom).map(|pair| (pair, 1)).collect::<Vec<_>>();
+        let of_atom = |atom: usize| terms(&mut layout.pairs_of(atom));
         for (a, atom) in layout.atoms.iter().enumerate().filter(|(_, atom)| !atom.serves.is_empty()) {
             let mut terms = of_atom(a);
             match atom.group {
-                // The bound of the only pair says the same.
-                None if terms.len() == 1 => {}
+                None if terms.len() < 2 => {}
                 None => program.row(terms, Limit::Supply(a)),
                 Some(group) => {
                     let whole = match program.groups[group] {
@@ -244,12 +272,11 @@ impl Program {
 
     /// The bounds under these decisions; `None` if a number is too large.
     fn question(&self, search: &Search<'_>, decided: &Decided) -> Option<Question> {
-        let Search { layout, state, .. } = search;
+        let state = &search.state;
         let mut lower = vec![0; self.columns];
         let mut upper = vec![1; self.columns];
-        upper[..layout.pairs.len()].fill(0);
-        for pair in decided.allowed.iter() {
-            upper[pair] = number(search.capacity(pair))?;
+        for (upper, &pair) in upper.iter_mut().zip(&self.pairs) {
+            *upper = if decided.allowed.contains(pair) { number(search.capacity(pair))? } else { 0 };
         }
         for (group, column) in self.groups.iter().enumerate() {
             if let (Some(column), Some(taken)) = (column, decided.group[group]) {
@@ -268,17 +295,17 @@ impl Program {
     }
 
     /// What the simplex method found, if it is in whole devices and keeps to what classes need and atoms have.
-    fn whole(&self, question: &Question, solution: &[f64], pairs: usize) -> Option<Linear> {
-        let mut by_pair = Vec::with_capacity(pairs);
-        for (value, &upper) in solution[..pairs].iter().zip(&question.upper) {
+    fn whole(&self, question: &Question, solution: &[f64]) -> Option<Linear> {
+        let mut amounts = Vec::with_capacity(self.pairs.len());
+        for (value, &upper) in solution[..self.pairs.len()].iter().zip(&question.upper) {
             let amount = value.round() as i64;
             if (value - value.round()).abs() > 1e-6 || !(0..=upper).contains(&amount) {
                 return None;
             }
-            by_pair.push(amount);
+            amounts.push(amount);
         }
         let holds = |(row, limit): (&Row, &i64)| {
-            let sum = || row.terms.iter().map(|&(pair, factor)| by_pair[pair] * factor).sum::<i64>();
+            let sum = || row.terms.iter().map(|&(column, factor)| amounts[column] * factor).sum::<i64>();
             match row.limit {
                 Limit::Need(_) => sum() == *limit,
                 Limit::Supply(_) | Limit::Far => sum() <= *limit,
@@ -286,9 +313,9 @@ impl Program {
                 Limit::AtMost(_) | Limit::Exactly(_) => true,
             }
         };
-        let amounts = by_pair.iter().map(|amount| amount.unsigned_abs()).enumerate();
         let is_solution = self.rows.iter().zip(&question.limits).all(holds);
-        is_solution.then(|| Linear::Whole(amounts.filter(|(_, amount)| *amount > 0).collect()))
+        let by_pair = self.pairs.iter().zip(&amounts).map(|(&pair, amount)| (pair, amount.unsigned_abs()));
+        is_solution.then(|| Linear::Whole(by_pair.filter(|(_, amount)| *amount > 0).collect()))
     }
 
     /// Whether these weights of the rows refute them together: whatever the columns are within their bounds, the sum is

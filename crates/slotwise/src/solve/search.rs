@@ -85,6 +85,8 @@ pub(super) struct Search<'p> {
     /// When it is asked how to divide what must agree.
     division: Patience,
     relaxation: Option<Relaxation>,
+    /// The pairs that could be used before it was tried to take something.
+    live: Bits,
 }
 
 /// How many nodes are looked at before something that costs more than a flow is asked again, and how many that will be
@@ -107,12 +109,14 @@ impl Patience {
     }
 }
 
-/// How many nodes a search looks at before it asks the linear relaxation: most end before that. Where only a bound is
-/// wanted, it ends there.
-const PATIENCE: u32 = 64;
+/// How many nodes a search looks at before it asks the linear relaxation: most end before that.
+const PATIENCE: u32 = 16;
 
 /// The same once a relaxation was solved, which then costs a few pivots.
-const WARM: u32 = 4;
+const WARM: u32 = 1;
+
+/// How many nodes a search looks at where only a bound is wanted.
+const MAX_BOUND: u64 = 64;
 
 impl<'p> Search<'p> {
     pub(super) fn new(problem: &'p Problem<'p>, budget: &'p Budget) -> Self {
@@ -138,6 +142,7 @@ impl<'p> Search<'p> {
             far: problem.far.as_ref().map_or(u64::MAX, |far| far.limit),
         };
         let witness = vec![0; layout.pairs.len()];
+        let live = Bits::all(layout.pairs.len());
         Search {
             problem,
             bins,
@@ -149,6 +154,7 @@ impl<'p> Search<'p> {
             linear: Patience::default(),
             division: Patience::default(),
             relaxation: None,
+            live,
         }
     }
 
@@ -175,6 +181,9 @@ impl<'p> Search<'p> {
         let mut impossible = limit + 1;
         let mut attempt = limit;
         let mut best = None;
+        if possible + 1 < impossible {
+            self.find_live();
+        }
         while possible + 1 < impossible {
             let before = self.state.clone();
             self.take(class, bin, attempt);
@@ -203,6 +212,18 @@ impl<'p> Search<'p> {
         Ok(possible)
     }
 
+    /// The pairs that could be used before it was tried to take something; what is tried leaves no others.
+    pub(super) fn live(&self) -> &Bits {
+        &self.live
+    }
+
+    fn find_live(&mut self) {
+        let mut live = std::mem::replace(&mut self.live, Bits::none(0));
+        live.keep(&self.state.allowed);
+        live.retain(|pair| self.capacity(pair) > 0);
+        self.live = live;
+    }
+
     /// Whether what is left can serve all that is needed; if not, classes that cannot be served together.
     pub(super) fn solve(&mut self) -> Result<Result<(), Bits>, Exhausted> {
         Ok(self.search()?.map(|solution| self.remember(&solution)))
@@ -210,7 +231,7 @@ impl<'p> Search<'p> {
 
     /// As [`Search::solve`], but where the search gets long it is left open, as if all could be served.
     pub(super) fn may_be_solved(&mut self) -> Result<Result<(), Bits>, Exhausted> {
-        let found = self.search_up_to(u64::from(PATIENCE))?;
+        let found = self.search_up_to(MAX_BOUND)?;
         Ok(found.map_or(Ok(()), |found| found.map(drop)))
     }
 

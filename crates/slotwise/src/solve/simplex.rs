@@ -131,6 +131,15 @@ impl Simplex {
 
     /// Looks for values within all bounds. `work` hears how much that was, in looks at an arc.
     pub(super) fn solve<E>(&mut self, mut work: impl FnMut(u64) -> Result<(), E>) -> Result<Outcome, E> {
+        // What is outside of its bounds is brought back one variable after the other, which may push others out; that is
+        // nearly always the shorter way from the end of the last question.
+        for _ in 0..self.rows / 2 {
+            let Some((outside, row)) = self.furthest_outside() else { return Ok(Outcome::Feasible) };
+            let Some((column, step)) = self.mending(row, outside) else {
+                return Ok(Outcome::Infeasible(self.weights_of(row)));
+            };
+            work(self.go(column, step, Some(row)) as u64)?;
+        }
         let mut idle = 0;
         for _ in 0..4 * (self.rows + self.columns) {
             if !self.slopes() {
@@ -150,6 +159,35 @@ impl Simplex {
             work(self.go(column, sign * step, row) as u64)?;
         }
         Ok(Outcome::Lost)
+    }
+
+    /// The row whose variable is furthest outside of its bounds, and by how much.
+    fn furthest_outside(&self) -> Option<(f64, usize)> {
+        let mut furthest: Option<(f64, usize)> = None;
+        for (row, (value, &variable)) in self.values.iter().zip(&self.basic).enumerate() {
+            let outside = (self.lower[variable] - value).max(value - self.upper[variable]);
+            if outside > furthest.map_or(TOLERANCE, |(most, _)| most) {
+                furthest = Some((outside, row));
+            }
+        }
+        furthest
+    }
+
+    /// The column whose variable brings that of a row back to its bound with the shortest step, and that step; `None` if none
+    /// can, so that the row alone is a refutation.
+    fn mending(&self, row: usize, outside: f64) -> Option<(usize, f64)> {
+        let wanted = self.wanted(row);
+        let cells = &self.cells[row * self.columns..(row + 1) * self.columns];
+        let mut best: Option<(usize, f64)> = None;
+        for (column, (&cell, &variable)) in cells.iter().zip(&self.open).enumerate() {
+            let sign = if self.at_upper[variable] { -1.0 } else { 1.0 };
+            let rate = -wanted * sign * cell;
+            let can_move = self.upper[variable] > self.lower[variable];
+            if rate > MIN_PIVOT && can_move && best.is_none_or(|(_, step)| rate * step.abs() > outside) {
+                best = Some((column, sign * outside / rate));
+            }
+        }
+        best
     }
 
     /// On which side of its bounds the variable of a row is: whether it has to grow (1), to shrink (-1), or neither.
@@ -300,6 +338,22 @@ impl Simplex {
         std::mem::swap(&mut self.basic[row], &mut self.open[column]);
         self.pivots += 1;
         work / CELLS_PER_LOOK
+    }
+
+    /// How much each row weighs in one row of the tableau: where no column can do anything about it, a refutation.
+    fn weights_of(&self, row: usize) -> Vec<f64> {
+        let wanted = self.wanted(row);
+        let mut weights = vec![0.0; self.rows];
+        let cells = &self.cells[row * self.columns..(row + 1) * self.columns];
+        for (&variable, cell) in self.open.iter().zip(cells) {
+            if let Some(of) = variable.checked_sub(self.columns) {
+                weights[of] = wanted * cell;
+            }
+        }
+        if let Some(of) = self.basic[row].checked_sub(self.columns) {
+            weights[of] = wanted;
+        }
+        weights
     }
 
     /// How much each row weighs in the slopes: where no column can do anything about them, a refutation.
