@@ -329,8 +329,8 @@ pub struct Workload {
     pub requests: Vec<Request>,
     /// The host's NUMA cells that the guest runs on; `None` or empty when the guest has no NUMA topology.
     pub numa_cells: Option<Vec<u32>>,
-    /// The cells to choose the guest's from, instead of `numa_cells`. The choice with most devices near is taken, the
-    /// first of these.
+    /// The cells to choose the guest's from, instead of `numa_cells`. The choice on which most devices can be near is
+    /// taken, the first of these, and so many are.
     pub numa_cells_from: Option<CellChoice>,
     /// Constraints across requests.
     pub constraints: Vec<Constraint>,
