@@ -11,6 +11,7 @@ use super::bins::Value;
 use super::bits::Bits;
 use super::branch;
 use super::budget::{Budget, Exhausted};
+use super::problem::Way;
 use super::search::{Amount, Decided, Search};
 use crate::request::Relation;
 
@@ -90,6 +91,8 @@ struct Room {
     /// What each of the others needs.
     needs: Vec<i64>,
     values: Vec<Supply>,
+    /// The kinds of bins that each of the others can use.
+    kinds: Vec<u64>,
     /// What devices without a value that somebody can agree on have for each set of the others.
     elsewhere: Vec<i64>,
 }
@@ -102,6 +105,57 @@ struct Supply {
     surplus: Vec<i64>,
     /// For each set of those who must agree whether all of them find room here together.
     has_room: Vec<bool>,
+    /// How many devices of each kind it has, where options are open.
+    of_kind: Vec<i64>,
+    /// For sets of those who must agree and have open options: in which ways they find room here together.
+    ways: Vec<(usize, Vec<Vec<Way>>)>,
+}
+
+impl Supply {
+    /// What is left here for others who can use these kinds, at least, once those who must agree are served in these ways.
+    fn left_by(&self, ways: &[Way], others: u64) -> i64 {
+        let left = |set: usize| {
+            let chosen = || ways.iter().enumerate().filter(|(at, _)| set >> at & 1 == 1).map(|(_, way)| way);
+            let kinds = chosen().fold(others, |kinds, way| kinds | way.kinds);
+            let devices = self.of_kind.iter().enumerate().filter(|(kind, _)| kinds >> kind & 1 == 1);
+            devices.map(|(_, count)| count).sum::<i64>() - chosen().map(|way| way.needed as i64).sum::<i64>()
+        };
+        (0..1 << ways.len()).map(left).min().unwrap_or(0)
+    }
+
+    /// How many sums it takes to look at so many ways of so many who must agree.
+    fn sums(&self, ways: usize, members: usize) -> usize {
+        ways.saturating_mul(self.of_kind.len()) << members
+    }
+
+    /// In which ways a set of those who must agree finds room here; `None` if that takes more sums than are left.
+    fn ways_of(&self, set: usize, open: &[Vec<Way>], sums: &mut usize) -> Option<Vec<Vec<Way>>> {
+        let mut all: Vec<Vec<Way>> = vec![Vec::new()];
+        let members = open.iter().enumerate().filter(|(at, _)| set >> at & 1 == 1);
+        for (before, (_, own)) in members.enumerate() {
+            *sums = sums.checked_sub(self.sums(all.len() * own.len(), before + 1))?;
+            let with = |before: &Vec<Way>| -> Vec<Vec<Way>> {
+                own.iter().map(|way| [&before[..], &[*way]].concat()).collect()
+            };
+            all = all.iter().flat_map(with).filter(|ways| self.left_by(ways, 0) >= 0).collect();
+        }
+        Some(all)
+    }
+
+    /// Those ways that no other needs less than, of the kinds that are here.
+    fn best_of(&self, ways: &[Way]) -> Vec<Way> {
+        let present = self.of_kind.iter().enumerate().filter(|(_, count)| **count > 0);
+        let present = present.fold(0, |kinds, (kind, _)| kinds | 1 << kind);
+        let mut best: Vec<Way> = Vec::new();
+        for way in ways.iter().map(|way| Way { kinds: way.kinds & present, ..*way }) {
+            let is_worse = |than: &Way, way: &Way| way.needed >= than.needed && way.kinds & !than.kinds == 0;
+            if !best.iter().any(|other| is_worse(other, &way)) {
+                best.retain(|other| !is_worse(&way, other));
+                best.push(way);
+            }
+        }
+        best
+    }
 }
 
 impl Room {
@@ -186,10 +240,17 @@ impl Room {
             surplus.iter_mut().enumerate().for_each(|(set, surplus)| *surplus -= needs[set & (agreed - 1)]);
             let mut least = surplus[..agreed].to_vec();
             over_subsets(&mut least, |least, part| *least = part.min(*least));
-            Supply { pairs, surplus, has_room: least.into_iter().map(|least| least >= 0).collect() }
+            let has_room = least.into_iter().map(|least| least >= 0).collect();
+            Supply { pairs, surplus, has_room, of_kind: Vec::new(), ways: Vec::new() }
         });
+        let mut values: Vec<Supply> = values.collect();
+        look_at_ways(search, key, &agreeing, &places, &mut values)?;
         Ok(Some(Room {
-            values: values.collect(),
+            values,
+            kinds: others
+                .iter()
+                .map(|&class| problem.ways[class].iter().fold(0, |all, way| all | way.kinds))
+                .collect(),
             elsewhere: elsewhere.into_iter().step_by(agreed).collect(),
             needs: others.iter().map(|&class| state.needs[class] as i64).collect(),
             agreeing,
@@ -212,13 +273,25 @@ impl Room {
             .zip(&value.has_room)
             .filter(|(_, has_room)| !**has_room)
             .for_each(|(left, _)| *left = NO_ROOM);
+        let kinds = (0..self.others.len()).filter(|at| others >> at & 1 == 1);
+        let kinds = kinds.fold(0, |kinds, at| kinds | self.kinds[at]);
+        for (set, ways) in value.ways.iter().filter(|_| others > 0) {
+            let most = ways.iter().map(|ways| value.left_by(ways, kinds)).max().unwrap_or(NO_ROOM);
+            left[*set] = left[*set].min(most);
+        }
         left
     }
 
     /// The most that these others find left, for each set of those who must agree, divided among so many values as best
     /// for them: so many sums for no value, for the first, and so on.
     fn best(&self, others: usize, budget: &Budget) -> Result<Vec<i64>, Exhausted> {
-        budget.work((self.values.len() * 3_usize.pow(self.agreeing.len() as u32) / SUMS_PER_LOOK) as u64)?;
+        let of_ways = |value: &Supply| -> usize {
+            let ways = value.ways.iter().filter(|_| others > 0);
+            ways.map(|(set, ways)| value.sums(ways.len(), set.count_ones() as usize)).sum()
+        };
+        let sums = self.values.iter().map(of_ways).sum::<usize>()
+            + self.values.len() * 3_usize.pow(self.agreeing.len() as u32);
+        budget.work((sums / SUMS_PER_LOOK) as u64)?;
         let sets = 1 << self.agreeing.len();
         let mut best = vec![NO_ROOM; sets * (self.values.len() + 1)];
         best[0] = self.elsewhere[others];
@@ -277,6 +350,57 @@ impl Room {
             }
         }
     }
+}
+
+/// Where options are open: what single options find in each value, instead of the best of all of them.
+///
+/// That is exact for those who must agree, since each finds all its devices in one value.
+fn look_at_ways(
+    search: &Search<'_>,
+    key: usize,
+    agreeing: &[Bits],
+    places: &BTreeMap<Value, usize>,
+    values: &mut [Supply],
+) -> Result<(), Exhausted> {
+    let Search { problem, state, .. } = search;
+    // What several classes together may come to is not told apart.
+    let ways_of = |classes: &Bits| match classes.iter().collect::<Vec<_>>()[..] {
+        [class] => problem.ways[class].clone(),
+        _ => Vec::new(),
+    };
+    let ways: Vec<Vec<Way>> = agreeing.iter().map(ways_of).collect();
+    if problem.kinds.is_empty() || ways.iter().all(|ways| ways.len() < 2) {
+        return Ok(());
+    }
+    for supply in values.iter_mut() {
+        supply.of_kind = vec![0; problem.kinds.iter().max().map_or(0, |kind| kind + 1)];
+    }
+    for ((bin, &left), &kind) in problem.bins.list.iter().zip(&state.bins).zip(&problem.kinds) {
+        if let Some(place) = bin.values[key].and_then(|value| places.get(&value)) {
+            values[*place].of_kind[kind] += i64::from(left);
+        }
+    }
+    let mut sets: Vec<usize> = (1..1 << agreeing.len()).collect();
+    sets.sort_by_key(|set| set.count_ones());
+    let mut sums = MAX_SUMS;
+    for supply in values {
+        let open: Vec<Vec<Way>> = ways.iter().map(|ways| supply.best_of(ways)).collect();
+        for &set in &sets {
+            let members = || (0..agreeing.len()).filter(|at| set >> at & 1 == 1);
+            let is_open = members().all(|at| !ways[at].is_empty()) && members().any(|at| ways[at].len() > 1);
+            if !is_open || !supply.has_room[set] {
+                continue;
+            }
+            // Where a part finds no room, all do not.
+            let has_room = members().all(|at| supply.has_room[set ^ (1 << at)]);
+            let found = if has_room { supply.ways_of(set, &open, &mut sums) } else { Some(Vec::new()) };
+            if let Some(found) = found {
+                supply.has_room[set] = !found.is_empty();
+                supply.ways.push((set, found));
+            }
+        }
+    }
+    search.budget.work(((MAX_SUMS - sums) / SUMS_PER_LOOK) as u64)
 }
 
 /// The constraints of agreement in a key.

@@ -58,6 +58,8 @@ pub(super) struct Bins {
     pub(super) cards: Families,
     /// The bins of each static group.
     pub(super) groups: Vec<Vec<usize>>,
+    /// The bins of all groups.
+    pub(super) grouped: Bits,
 }
 
 impl Bins {
@@ -135,7 +137,9 @@ impl Bins {
             own.for_each(|(bin, _)| valued.insert(bin));
             valued
         });
-        Bins { valued: valued.collect(), cards, list, groups }
+        let mut grouped = Bits::none(list.len());
+        groups.iter().flatten().for_each(|&bin| grouped.insert(bin));
+        Bins { valued: valued.collect(), cards, list, groups, grouped }
     }
 }
 

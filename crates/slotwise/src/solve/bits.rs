@@ -17,6 +17,12 @@ impl Bits {
         Bits(words)
     }
 
+    pub(super) fn only(size: usize, at: usize) -> Self {
+        let mut only = Bits::none(size);
+        only.insert(at);
+        only
+    }
+
     pub(super) fn contains(&self, at: usize) -> bool {
         self.0[at / 64] & (1 << (at % 64)) != 0
     }
@@ -52,6 +58,12 @@ impl Bits {
 
     pub(super) fn has_all_of(&self, other: &Bits) -> bool {
         self.0.iter().zip(&other.0).all(|(own, word)| word & !own == 0)
+    }
+
+    /// Whether it has all that the other has among these.
+    pub(super) fn has_all_of_those(&self, other: &Bits, among: &Bits) -> bool {
+        let words = self.0.iter().zip(&other.0).zip(&among.0);
+        words.into_iter().all(|((own, word), among)| word & among & !own == 0)
     }
 
     pub(super) fn is_disjoint(&self, other: &Bits) -> bool {

@@ -1,5 +1,7 @@
 //! Which options of the requests: what is tried around the search.
 
+use std::collections::BTreeMap;
+
 use super::Solver;
 use super::bits::Bits;
 use super::budget::{Budget, Exhausted};
@@ -17,43 +19,60 @@ struct Level {
     conflict: Conflict,
 }
 
-/// Requests that cannot be served together as they ask.
-#[derive(Default)]
+/// Requests that cannot be served together as they ask, for each of them the options of which that is so, whatever the
+/// others of the conflict have; `None` for all.
+#[derive(Clone, Default)]
 struct Conflict {
-    core: Vec<usize>,
-    /// Whether that is so because of the other requests too, or would not be so if they asked for more: what groups leave
-    /// over depends on everything.
+    options: BTreeMap<usize, Option<Bits>>,
+    /// Whether it is so only among just these requests: what groups leave over depends on everything.
     by_groups: bool,
 }
 
 impl Conflict {
+    /// Whether it would be the same with any other option of a request, or without it.
+    fn is_without(&self, request: usize) -> bool {
+        self.options.get(&request).is_none_or(Option::is_none)
+    }
+
+    /// What is so if both are: each for some options of one request.
     fn add(&mut self, other: Conflict) {
-        self.core.extend(other.core);
-        self.core.sort_unstable();
-        self.core.dedup();
         self.by_groups |= other.by_groups;
+        for (request, options) in other.options {
+            match (self.options.entry(request).or_insert(None), options) {
+                (Some(own), Some(options)) => own.keep(&options),
+                (own, options) => *own = own.take().or(options),
+            }
+        }
+    }
+
+    fn requests(&self) -> Vec<usize> {
+        self.options.keys().copied().collect()
     }
 }
 
-/// What failed while options were tried, for these requests or others of the workload: what asks for no less fails too, and
-/// need not be looked at.
+/// What failed while options were tried, for these requests or others of the workload, so that it need not be looked at
+/// again.
 pub(super) struct Failures<'t, 'a> {
     table: &'t Table<'a>,
-    /// Asks that cannot be served together.
-    list: Vec<Vec<Ask>>,
+    list: Vec<Conflict>,
     /// For each request and each of its options, those that are no easier to serve.
     no_easier: Vec<Vec<Bits>>,
+    /// The same with those that can use no more of the groups.
+    no_more_of_groups: Vec<Vec<Bits>>,
     /// How often each request was in a conflict.
-    conflicts: Vec<usize>,
+    times: Vec<usize>,
 }
 
 impl<'t, 'a> Failures<'t, 'a> {
     /// So many are kept.
     const MOST: usize = 4096;
 
+    /// As long as there are fewer, it is not worth a question each which options a conflict does not need.
+    const FEW: usize = 64;
+
     pub(super) fn new(table: &'t Table<'a>) -> Self {
-        let conflicts = vec![0; table.options.len()];
-        Failures { table, list: Vec::new(), no_easier: Vec::new(), conflicts }
+        let times = vec![0; table.options.len()];
+        Failures { table, list: Vec::new(), no_easier: Vec::new(), no_more_of_groups: Vec::new(), times }
     }
 
     /// A failure that these asks repeat.
@@ -64,43 +83,71 @@ impl<'t, 'a> Failures<'t, 'a> {
         budget.work((self.list.len() * asks.len()) as u64)?;
         let mut own: Vec<Option<Ask>> = vec![None; self.table.options.len()];
         asks.iter().for_each(|ask| own[ask.request] = Some(*ask));
-        let repeats = |failed: &Ask| match (failed.option, own[failed.request]) {
+        let repeats = |(request, options): (&usize, &Option<Bits>)| match (own[*request], options) {
             // It may be that the others can be served without it.
-            (_, None) => false,
-            (None, Some(_)) => true,
-            (Some(failed_with), Some(own)) => {
-                own.option.is_some_and(|own| self.no_easier[failed.request][failed_with].contains(own))
-            }
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(own), Some(options)) => own.option.is_some_and(|own| options.contains(own)),
         };
-        let known = self.list.iter().rev().find(|failure| failure.iter().all(repeats));
-        let core = |failure: &Vec<Ask>| failure.iter().map(|ask| ask.request).collect();
-        Ok(known.map(|failure| Conflict { core: core(failure), by_groups: false }))
+        let is_known = |failed: &&Conflict| {
+            (!failed.by_groups || failed.options.len() == asks.len()) && failed.options.iter().all(repeats)
+        };
+        Ok(self.list.iter().rev().find(is_known).cloned())
     }
 
-    /// Notes that some of these asks are in conflict.
-    fn note(&mut self, asks: &[Ask], conflict: &Conflict, budget: &Budget) -> Result<(), Exhausted> {
-        conflict.core.iter().for_each(|&request| self.conflicts[request] += 1);
-        if conflict.by_groups || self.list.len() == Self::MOST {
-            return Ok(());
+    /// Notes a conflict.
+    fn note(&mut self, conflict: &Conflict) {
+        let in_conflict = conflict.options.iter().filter(|(_, options)| options.is_some());
+        in_conflict.for_each(|(&request, _)| self.times[request] += 1);
+        if self.list.len() < Self::MOST {
+            self.list.push(conflict.clone());
         }
-        if self.no_easier.is_empty() {
-            budget
-                .work(self.table.options.iter().map(|rows| rows.len() * rows.len()).sum::<usize>() as u64)?;
-            let no_easier = |rows: &Vec<Row<'_>>| {
-                let of = |row: &Row<'_>| {
-                    let mut harder = Bits::none(rows.len());
-                    let is_harder =
-                        |(_, other): &(usize, &Row<'_>)| std::ptr::eq(row, *other) || row.is_easier(other);
-                    rows.iter().enumerate().filter(is_harder).for_each(|(other, _)| harder.insert(other));
-                    harder
-                };
-                rows.iter().map(of).collect()
+    }
+
+    /// The conflict of some of these asks, the core; it is one with all options that are no easier.
+    ///
+    /// Where groups have a part in it, what can use a group has to use it up. Then it is one only with just these options of the
+    /// core, which has everyone who can use a group that the conflict is about, and with options of the others that can use
+    /// no more of the groups than theirs.
+    fn conflict(
+        &mut self,
+        asks: &[Ask],
+        core: &[usize],
+        grouped: Option<&Bits>,
+        budget: &Budget,
+    ) -> Result<Conflict, Exhausted> {
+        let table = self.table;
+        let compare = |is_one: &dyn Fn(&Row<'_>, &Row<'_>) -> bool| -> Vec<Vec<Bits>> {
+            let of = |rows: &Vec<Row<'_>>, row: &Row<'_>| {
+                let mut set = Bits::none(rows.len());
+                let ones = rows.iter().enumerate().filter(|(_, other)| is_one(row, other));
+                ones.for_each(|(other, _)| set.insert(other));
+                set
             };
-            self.no_easier = self.table.options.iter().map(no_easier).collect();
+            table.options.iter().map(|rows| rows.iter().map(|row| of(rows, row)).collect()).collect()
+        };
+        let looks = || table.options.iter().map(|rows| rows.len() * rows.len()).sum::<usize>() as u64;
+        if self.no_easier.is_empty() {
+            budget.work(looks())?;
+            self.no_easier = compare(&|row, other| std::ptr::eq(row, other) || row.is_easier(other));
         }
-        let is_in = |ask: &&Ask| conflict.core.contains(&ask.request);
-        self.list.push(asks.iter().filter(is_in).copied().collect());
-        Ok(())
+        if let Some(grouped) = grouped.filter(|_| self.no_more_of_groups.is_empty()) {
+            budget.work(looks())?;
+            self.no_more_of_groups = compare(&|row, other| row.has_all_of(other, grouped));
+        }
+        let options = |ask: &Ask| {
+            let option = ask.option?;
+            let rows = table.options[ask.request].len();
+            let set = match (grouped, core.contains(&ask.request)) {
+                (None, _) => self.no_easier[ask.request][option].clone(),
+                (Some(_), false) => self.no_more_of_groups[ask.request][option].clone(),
+                (Some(_), true) => Bits::only(rows, option),
+            };
+            Some(set).filter(|set| *set != Bits::all(rows))
+        };
+        let is_in = |ask: &&Ask| grouped.is_some() || core.contains(&ask.request);
+        let options = asks.iter().filter(is_in).map(|ask| (ask.request, options(ask)));
+        Ok(Conflict { options: options.collect(), by_groups: grouped.is_some() })
     }
 
     /// The request that is decided next, and its options in the order in which they are tried, the first one last: as long
@@ -108,10 +155,10 @@ impl<'t, 'a> Failures<'t, 'a> {
     /// serve.
     fn next(&self, asks: &[Ask]) -> Option<Level> {
         let open = asks.iter().enumerate().filter(|(_, ask)| ask.option.is_none());
-        let (at, ask) = open.rev().max_by_key(|(_, ask)| self.conflicts[ask.request])?;
+        let (at, ask) = open.rev().max_by_key(|(_, ask)| self.times[ask.request])?;
         let rows = &self.table.options[ask.request];
         let mut rest: Vec<usize> = (0..rows.len()).rev().collect();
-        if self.conflicts.iter().any(|&times| times > 0) {
+        if self.times.iter().any(|&times| times > 0) {
             rest.sort_by_key(|&option| std::cmp::Reverse(rows[option].prepared.count));
         }
         Some(Level { at, rest, conflict: Conflict::default() })
@@ -133,7 +180,7 @@ impl Solver<'_> {
         let mut failures = Failures::new(table);
         let mut best = match self.completed(&mut failures, &asks)? {
             Ok(best) => best,
-            Err(conflict) => return Ok(Err(conflict.core)),
+            Err(conflict) => return Ok(Err(conflict.requests())),
         };
         for at in 0..asks.len() {
             for better in 0..best[at].option.unwrap_or_default() {
@@ -163,9 +210,9 @@ impl Solver<'_> {
             let found = match failures.known(&asks, self.budget)? {
                 Some(known) => Err(known),
                 None => {
-                    let found = self.servable_as(failures.table, &asks)?;
+                    let found = self.servable_as(failures, &asks)?;
                     if let Err(conflict) = &found {
-                        failures.note(&asks, conflict, self.budget)?;
+                        failures.note(conflict);
                     }
                     found
                 }
@@ -177,14 +224,17 @@ impl Solver<'_> {
                 },
                 Err(mut conflict) => loop {
                     let Some(level) = levels.last_mut() else { return Ok(Err(conflict)) };
+                    let request = asks[level.at].request;
                     asks[level.at].option = None;
-                    if conflict.core.contains(&asks[level.at].request) {
+                    if !conflict.is_without(request) {
                         level.conflict.add(conflict);
                         if !level.rest.is_empty() {
                             break;
                         }
                         conflict = std::mem::take(&mut level.conflict);
-                        failures.note(&asks, &conflict, self.budget)?;
+                        // It failed with each of its options.
+                        conflict.options.insert(request, None);
+                        failures.note(&conflict);
                     }
                     levels.pop();
                 },
@@ -195,18 +245,61 @@ impl Solver<'_> {
         }
     }
 
-    /// Whether requests can be served with these options; if not, some of them that are in conflict.
-    ///
-    /// Where options are open, the answer is only a bound: it is not worth a long search, and says that they can.
-    fn servable_as(&self, table: &Table<'_>, asks: &[Ask]) -> Result<Result<(), Conflict>, Exhausted> {
-        let problem = self.problem(table, asks)?;
-        let mut search = Search::new(&problem, self.budget);
-        let is_bound = asks.iter().any(|ask| ask.option.is_none());
-        let answer = if is_bound { search.may_be_solved()? } else { search.solve()? };
-        Ok(answer.map_err(|core| match problem.grouped {
-            true => Conflict { core: asks.iter().map(|ask| ask.request).collect(), by_groups: true },
-            false => Conflict { core: problem.requests(&core), by_groups: false },
-        }))
+    /// Whether requests can be served with these options, or may be where options are open; if not, what is in conflict.
+    fn servable_as(
+        &self,
+        failures: &mut Failures<'_, '_>,
+        asks: &[Ask],
+    ) -> Result<Result<(), Conflict>, Exhausted> {
+        let is_whole = asks.iter().all(|ask| ask.option.is_some());
+        // Without groups first: a conflict that does not come from them says more.
+        if (!is_whole || !self.bins.groups.is_empty())
+            && let Err(core) = self.may_be_servable_as(failures.table, asks)?
+        {
+            return self.widened(failures, asks, core).map(Err);
+        }
+        if !is_whole {
+            return Ok(Ok(()));
+        }
+        let problem = self.problem(failures.table, asks)?;
+        let Err(core) = Search::new(&problem, self.budget).solve()? else { return Ok(Ok(())) };
+        let grouped = problem.grouped.then_some(&self.bins.grouped);
+        failures.conflict(asks, &problem.requests(&core), grouped, self.budget).map(Err)
+    }
+
+    /// Whether requests may be servable with these options, as far as a short search without regard to groups can say; if not,
+    /// which are in conflict.
+    fn may_be_servable_as(
+        &self,
+        table: &Table<'_>,
+        asks: &[Ask],
+    ) -> Result<Result<(), Vec<usize>>, Exhausted> {
+        let problem = self.problem(table, asks)?.without_groups();
+        let found = Search::new(&problem, self.budget).may_be_solved()?;
+        Ok(found.map_err(|core| problem.requests(&core)))
+    }
+
+    /// The conflict of these requests for as many options as can be seen: where it is one with an option left open, it is
+    /// one for all of them.
+    fn widened(
+        &self,
+        failures: &mut Failures<'_, '_>,
+        asks: &[Ask],
+        mut core: Vec<usize>,
+    ) -> Result<Conflict, Exhausted> {
+        let mut asks = asks.to_vec();
+        let is_worthwhile = failures.list.len() >= Failures::FEW;
+        for at in (0..asks.len()).filter(|_| is_worthwhile) {
+            let Ask { request, option } = asks[at];
+            if failures.table.options[request].len() > 1 && core.contains(&request) {
+                asks[at].option = None;
+                match self.may_be_servable_as(failures.table, &asks)? {
+                    Err(still) => core = still,
+                    Ok(()) => asks[at].option = option,
+                }
+            }
+        }
+        failures.conflict(&asks, &core, None, self.budget)
     }
 
     /// Whether these requests can be served together on the cells that the failures are of, which are added to.

@@ -1,6 +1,7 @@
 //! A workload on a host, put as classes of demands and the bins that can serve them.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::rc::Rc;
 
 use super::Solver;
@@ -16,6 +17,9 @@ use crate::request::{Constraint, Relation, Request, Workload};
 pub(super) struct Table<'a> {
     /// For each request its options, in order of preference.
     pub(super) options: Vec<Vec<Row<'a>>>,
+    /// For each bin its kind, where there is a choice of options: bins of one kind can serve the same options. Kinds are
+    /// below 64; none are told apart where there are more.
+    kinds: Option<Vec<usize>>,
 }
 
 /// One option of a request.
@@ -46,6 +50,11 @@ impl<'a> Row<'a> {
             && self.prepared.count <= other.prepared.count
             && self.bins.has_all_of(&other.bins)
     }
+
+    /// Whether it can use all of these bins that another option can.
+    pub(super) fn has_all_of(&self, other: &Row<'_>, bins: &Bits) -> bool {
+        self.bins.has_all_of_those(&other.bins, bins)
+    }
 }
 
 impl<'a> Table<'a> {
@@ -69,7 +78,24 @@ impl<'a> Table<'a> {
             }
             options.push(rows);
         }
-        Ok(Table { options })
+        Table::of(options, bins, budget)
+    }
+
+    fn of(options: Vec<Vec<Row<'a>>>, bins: &Bins, budget: &Budget) -> Result<Self, Exhausted> {
+        let mut table = Table { options, kinds: None };
+        if table.options.iter().all(|rows| rows.len() == 1) {
+            return Ok(table);
+        }
+        budget.work((table.options.iter().map(Vec::len).sum::<usize>() * bins.list.len()) as u64)?;
+        let mut kinds: BTreeMap<Vec<bool>, usize> = BTreeMap::new();
+        let kind_of = |bin: usize| {
+            let serves = table.options.iter().flatten().map(|row| row.bins.contains(bin)).collect();
+            let next = kinds.len();
+            *kinds.entry(serves).or_insert(next)
+        };
+        let of_bins: Vec<usize> = (0..bins.list.len()).map(kind_of).collect();
+        table.kinds = Some(of_bins).filter(|_| kinds.len() <= 64);
+        Ok(table)
     }
 
     /// The same for guests on other cells.
@@ -84,7 +110,7 @@ impl<'a> Table<'a> {
             };
             options.push(own.iter().enumerate().map(row).collect());
         }
-        Ok(Table { options })
+        Table::of(options, &solver.bins, solver.budget)
     }
 
     /// What requests ask before anything is decided: the option of those that have but one.
@@ -148,8 +174,20 @@ pub(super) struct Problem<'a> {
     pub(super) serves: Vec<Vec<usize>>,
     /// Whether device groups are heeded. A bound leaves them out: with fewer or other requests, more can be servable.
     pub(super) grouped: bool,
+    /// For each class what it may come to, where options of its request are open: how many devices, and the kinds of bins
+    /// that can serve them, as bits. One way if there is no choice; none if kinds are not told apart.
+    pub(super) ways: Vec<Vec<Way>>,
+    /// For each bin its kind.
+    pub(super) kinds: Vec<usize>,
     /// Which devices are far from the guest's cells, if only so many of these may be used.
     pub(super) far: Option<Far>,
+}
+
+/// One option of a class: how many devices, and of which kinds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Way {
+    pub(super) needed: u64,
+    pub(super) kinds: u64,
 }
 
 /// What is far from the guest's cells.
@@ -173,7 +211,8 @@ impl<'a> Problem<'a> {
     ) -> Result<Self, Exhausted> {
         budget.work(bins.list.len() as u64 * asks.len() as u64)?;
         let mut members: BTreeMap<Key, usize> = BTreeMap::new();
-        let mut demands = Vec::new();
+        let mut demands: Vec<Demand> = Vec::new();
+        let mut ways: Vec<Vec<Way>> = Vec::new();
         let mut scopes: Vec<Scope> = constraints
             .iter()
             .filter_map(|constraint| {
@@ -201,7 +240,31 @@ impl<'a> Problem<'a> {
                     usable.retain(|bin| provider == pools.list[bins.list[bin].pool].provider.as_deref());
                 }
                 let next = members.len();
-                let class = *members.entry((usable, covering.clone())).or_insert(next);
+                let own_kinds = |bins: &Bits| {
+                    let kinds = table.kinds.iter().flat_map(|kinds| bins.iter().map(|bin| kinds[bin]));
+                    kinds.fold(0, |kinds, kind| kinds | 1 << kind)
+                };
+                let class = match members.entry((usable, covering.clone())) {
+                    Entry::Occupied(class) => {
+                        // Several demands together have no choice that is told apart.
+                        let class = *class.get();
+                        let total = ways[class].iter().map(|way: &Way| way.needed).min().unwrap_or(0);
+                        let kinds = ways[class].iter().fold(0, |kinds, way| kinds | way.kinds);
+                        ways[class] = vec![Way { needed: total + u64::from(count), kinds }];
+                        class
+                    }
+                    Entry::Vacant(class) => {
+                        let way = |row: &&Row<'_>| Way {
+                            needed: u64::from(row.prepared.count),
+                            kinds: own_kinds(&row.bins),
+                        };
+                        ways.push(match provider {
+                            None if table.kinds.is_some() => rows.iter().map(way).collect(),
+                            _ => vec![Way { needed: u64::from(count), kinds: own_kinds(&class.key().0) }],
+                        });
+                        *class.insert(next)
+                    }
+                };
                 demands.push(Demand { request: index, count, class });
             }
         }
@@ -226,8 +289,15 @@ impl<'a> Problem<'a> {
             scopes,
             serves,
             grouped,
+            ways,
+            kinds: table.kinds.clone().unwrap_or_default(),
             far: None,
         })
+    }
+
+    /// The same without regard to groups.
+    pub(super) fn without_groups(self) -> Self {
+        Problem { grouped: false, ..self }
     }
 
     /// The same with at most so many devices that are not on these cells.
