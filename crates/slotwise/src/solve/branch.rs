@@ -1,10 +1,11 @@
 //! What to decide about the first thing that a flow gets wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use super::bins::Value;
 use super::bits::Bits;
-use super::layout::{Layout, Side};
+use super::layout::Side;
 use super::search::{Amount, Branch, Decided, Search};
 use crate::request::Relation;
 
@@ -16,18 +17,24 @@ pub(super) fn branches(
     flow: &[Amount],
     mixed: Option<usize>,
     decided: &Decided,
-) -> Option<Vec<Branch>> {
+) -> Option<Vec<Later>> {
     let layout = &search.layout;
     let mut used = vec![0; layout.atoms.len()];
     for &(pair, amount) in flow {
         used[layout.pairs[pair].atom] += amount;
     }
-    same(search, flow, decided)
-        .or_else(|| group(search, &used, decided))
-        .or_else(|| card(search, &used, decided))
-        .or_else(|| distinct(search, flow, decided))
-        .or_else(|| mixed.map(|pair| used_or_not(search, pair, decided)))
+    let others = || {
+        group(search, &used, decided)
+            .or_else(|| card(search, &used, decided))
+            .or_else(|| distinct(search, flow, decided))
+            .or_else(|| mixed.map(|pair| used_or_not(search, pair, decided)))
+    };
+    let ready = |branch: Branch| -> Later { Box::new(move |_| branch) };
+    same(search, flow, decided).or_else(|| Some(others()?.into_iter().map(ready).collect()))
 }
+
+/// A branch that is made when it is looked at: of many values most never are.
+pub(super) type Later = Box<dyn FnOnce(&Search<'_>) -> Branch>;
 
 /// The decisions without the pairs that `removed` names.
 fn without(search: &Search<'_>, decided: &Decided, removed: impl Fn(usize) -> bool) -> Branch {
@@ -42,17 +49,13 @@ fn without(search: &Search<'_>, decided: &Decided, removed: impl Fn(usize) -> bo
 
 /// Devices that must agree and do not: one branch per value that they could agree on, of the constraint that has fewest
 /// of them.
-fn same(search: &Search<'_>, flow: &[Amount], decided: &Decided) -> Option<Vec<Branch>> {
-    let Search { layout, problem, .. } = search;
-    let value = |s: usize, pair: usize| {
-        let pair = layout.pairs[pair];
-        layout.atoms[pair.atom].values[s].filter(|_| problem.scopes[s].covers.contains(pair.class))
-    };
+fn same(search: &Search<'_>, flow: &[Amount], decided: &Decided) -> Option<Vec<Later>> {
+    let problem = search.problem;
     let candidates =
         (0..problem.scopes.len()).filter(|&s| problem.scopes[s].relation == Relation::Same).filter_map(|s| {
             let mut chosen: BTreeMap<Value, u64> = BTreeMap::new();
             for &(pair, amount) in flow {
-                if let Some(value) = value(s, pair) {
+                if let Some(value) = value_in(search, s, pair) {
                     *chosen.entry(value).or_default() += amount;
                 }
             }
@@ -60,38 +63,58 @@ fn same(search: &Search<'_>, flow: &[Amount], decided: &Decided) -> Option<Vec<B
                 return None;
             }
             let possible: BTreeSet<Value> =
-                search.open_pairs(decided).filter_map(|pair| value(s, pair)).collect();
+                search.open_pairs(decided).filter_map(|pair| value_in(search, s, pair)).collect();
             Some((s, possible, chosen))
         });
     let (s, possible, chosen) = candidates.min_by_key(|(_, possible, _)| possible.len())?;
     // What the flow likes best is tried first; of values that look alike, one stands for all.
-    let mut looks = BTreeSet::new();
-    let mut values: Vec<Value> = possible
+    let mut known = BTreeSet::new();
+    let looks = value_looks(search, &possible, decided);
+    let mut values: Vec<Value> = looks
         .into_iter()
-        .filter(|&v| value_looks(search, v, decided).is_none_or(|look| looks.insert(look)))
+        .filter_map(|(value, look)| look.is_none_or(|look| known.insert(look)).then_some(value))
         .collect();
     values.sort_by_key(|value| std::cmp::Reverse(chosen.get(value).copied().unwrap_or(0)));
-    let branch =
-        |agreed: Value| without(search, decided, |pair| value(s, pair).is_some_and(|value| value != agreed));
+    let decided = Rc::new(decided.clone());
+    let branch = |agreed: Value| -> Later {
+        let decided = Rc::clone(&decided);
+        Box::new(move |search| {
+            without(search, &decided, |pair| value_in(search, s, pair).is_some_and(|value| value != agreed))
+        })
+    };
     Some(values.into_iter().map(branch).collect())
 }
 
-/// What must be equal for two values of a constraint to be interchangeable; `None` for a value that stands for itself.
-fn value_looks(search: &Search<'_>, value: Value, decided: &Decided) -> Option<Vec<Look>> {
-    let Layout { atoms, .. } = &search.layout;
-    let mut looks = Vec::new();
-    for (a, atom) in atoms.iter().enumerate().filter(|(a, _)| search.state.left[*a] > 0) {
-        if !atom.values.contains(&Some(value)) {
-            continue;
+/// The value of a pair under a constraint, if its class is under it.
+fn value_in(search: &Search<'_>, scope: usize, pair: usize) -> Option<Value> {
+    let pair = search.layout.pairs[pair];
+    let covers = &search.problem.scopes[scope].covers;
+    search.layout.atoms[pair.atom].values[scope].filter(|_| covers.contains(pair.class))
+}
+
+/// What must be equal for two of these values to be interchangeable; `None` for one that stands for itself.
+fn value_looks(
+    search: &Search<'_>,
+    values: &BTreeSet<Value>,
+    decided: &Decided,
+) -> BTreeMap<Value, Option<Vec<Look>>> {
+    let mut looks: BTreeMap<Value, Option<Vec<Look>>> =
+        values.iter().map(|&value| (value, Some(Vec::new()))).collect();
+    for (a, atom) in search.layout.atoms.iter().enumerate().filter(|(a, _)| search.state.left[*a] > 0) {
+        let own: BTreeSet<Value> = atom.values.iter().flatten().copied().collect();
+        for value in own {
+            let Some(look) = looks.get_mut(&value) else { continue };
+            if atom.card.is_some() || atom.group.is_some() {
+                *look = None;
+            } else if let Some(look) = look {
+                let masked = |v: Value| if v == value { Value::MAX } else { v };
+                let values = atom.values.iter().map(|other| other.map(masked)).collect();
+                look.push((allowed_classes(search, a, decided), search.state.left[a], values, atom.far));
+            }
         }
-        if atom.card.is_some() || atom.group.is_some() {
-            return None;
-        }
-        let values = atom.values.iter().map(|other| other.map(|v| if v == value { Value::MAX } else { v }));
-        looks.push((allowed_classes(search, a, decided), search.state.left[a], values.collect(), atom.far));
     }
-    looks.sort();
-    Some(looks)
+    looks.values_mut().flatten().for_each(|look| look.sort());
+    looks
 }
 
 /// What an atom is to the rest: who may use it, how much of it, its values, and whether it is far.

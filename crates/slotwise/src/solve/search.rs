@@ -5,7 +5,7 @@ use super::agree::{self, Division};
 use super::bins::Bins;
 use super::bits::Bits;
 use super::bounds;
-use super::branch;
+use super::branch::{self, Later};
 use super::budget::{Budget, Exhausted};
 use super::layout::{Layout, Pair, View};
 use super::linear::{self, Linear, Relaxation};
@@ -57,13 +57,13 @@ enum Relaxed {
     Impossible(Bits),
     Solution(Vec<Amount>),
     /// One of these holds: the others, or the one to be looked at first; and the classes that what was concluded so far is owed to.
-    Branches(Vec<Branch>, Branch, Bits),
+    Branches(Vec<Later>, Branch, Bits),
 }
 
 /// The branches of a decision that are still to be looked at.
 struct Frame {
     /// In reverse order.
-    open: Vec<Branch>,
+    open: Vec<Later>,
     /// The classes that the branch looked at takes something from.
     touched: Bits,
     /// The classes that the branches looked at failed on.
@@ -356,6 +356,7 @@ impl<'p> Search<'p> {
                 frame.core.add(&core);
                 match frame.open.pop() {
                     Some(next) => {
+                        let next = next(self);
                         frame.touched = next.touched;
                         frames.push(frame);
                         break next.decided;
@@ -374,7 +375,7 @@ impl<'p> Search<'p> {
             return Ok(Relaxed::Impossible(core));
         }
         self.make_views();
-        let mut branches: Option<Vec<Branch>> = None;
+        let mut branches: Option<Vec<Later>> = None;
         for view in 0..self.views.len() {
             let (solution, mixed) = match self.flow(view, &decided)? {
                 Ok(found) => found,
@@ -425,7 +426,7 @@ impl<'p> Search<'p> {
         if branches.is_empty() {
             return Ok(Relaxed::Impossible(Bits::all(self.problem.classes)));
         }
-        let first = branches.remove(0);
+        let first = branches.remove(0)(self);
         Ok(Relaxed::Branches(branches, first, decided.blame))
     }
 
