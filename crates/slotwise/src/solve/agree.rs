@@ -21,7 +21,7 @@ pub(super) enum Division {
     Impossible(Bits),
     /// A way to divide them is a solution.
     Solution(Vec<Amount>),
-    /// Nothing that a search need not look at.
+    /// Nothing: the search goes on.
     Open,
 }
 
@@ -162,6 +162,8 @@ impl Room {
     /// `None` if it is settled already who gets which value, or if there is too much to count.
     fn new(search: &Search<'_>, decided: &Decided, key: usize) -> Result<Option<Self>, Exhausted> {
         let Search { layout, problem, state, .. } = search;
+        let own_scopes: Vec<usize> = scopes(search, key).collect();
+        search.budget.work((layout.atoms.len() * own_scopes.len() + layout.pairs.len()) as u64)?;
         let mut agreeing = agreeing(search, key);
         let leader = |class: usize| agreeing.iter().position(|classes| classes.contains(class));
         let leaders: Vec<Option<usize>> = (0..problem.classes).map(leader).collect();
@@ -172,7 +174,7 @@ impl Room {
         let mut total = 0_u64;
         for (atom, &left) in state.left.iter().enumerate().filter(|(_, left)| **left > 0) {
             total = total.saturating_add(left);
-            let same = scopes(search, key).find_map(|scope| layout.atoms[atom].values[scope]);
+            let same = own_scopes.iter().find_map(|&scope| layout.atoms[atom].values[scope]);
             let open = || layout.pairs_of(atom).filter(|&pair| branch::is_open(search, decided, pair));
             let is_wanted = open().any(|pair| leaders[layout.pairs[pair].class].is_some());
             let Some(value) = same.filter(|_| is_wanted) else { continue };
@@ -354,7 +356,7 @@ impl Room {
 
 /// Where options are open: what single options find in each value, instead of the best of all of them.
 ///
-/// That is exact for those who must agree, since each finds all its devices in one value.
+/// As far as options go that is no bound but exact for those who must agree: each finds all its devices in one value.
 fn look_at_ways(
     search: &Search<'_>,
     key: usize,
@@ -380,6 +382,8 @@ fn look_at_ways(
             values[*place].of_kind[kind] += i64::from(left);
         }
     }
+    let options: usize = ways.iter().map(|ways| ways.len() * ways.len()).sum();
+    search.budget.work((values.len() * options) as u64)?;
     let mut sets: Vec<usize> = (1..1 << agreeing.len()).collect();
     sets.sort_by_key(|set| set.count_ones());
     let mut sums = MAX_SUMS;

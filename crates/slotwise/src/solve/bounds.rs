@@ -251,6 +251,10 @@ fn group_sums(search: &Search<'_>, decided: &Decided) -> Result<(), Bits> {
         if is_grouped && !reachable.iter().enumerate().any(enough) {
             let mut core = Bits::none(problem.classes);
             (0..problem.classes).filter(|&c| together(c) == head).for_each(|c| core.insert(c));
+            // How large a group is depends on all who could use it, even if a decision keeps them from it.
+            let groups = first.iter().filter(|((grouped, _), class)| *grouped && together(**class) == head);
+            let members = groups.flat_map(|(&(_, group), _)| &layout.groups[group]);
+            members.flat_map(|&atom| &layout.atoms[atom].serves).for_each(|&class| core.insert(class));
             return Err(core);
         }
     }

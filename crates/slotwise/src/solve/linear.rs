@@ -12,7 +12,7 @@ use super::bits::Bits;
 use super::budget::{Budget, Exhausted};
 use super::layout::Side;
 use super::search::{Amount, Decided, Search};
-use super::simplex::{Outcome, Simplex};
+use super::simplex::{CELLS_PER_LOOK, Outcome, Simplex};
 use crate::request::Relation;
 
 /// What the relaxation says.
@@ -69,7 +69,9 @@ pub(super) fn relax(
             && simplex.pivots() < MAX_PIVOTS
     };
     if !kept.as_ref().is_some_and(is_usable) {
-        *kept = Program::new(search, shape).map(|program| {
+        let program = Program::new(search, shape);
+        budget.work(program.as_ref().map_or(0, Program::cells) / CELLS_PER_LOOK as u64)?;
+        *kept = program.map(|program| {
             let rows = program.rows.iter().map(|row| row.terms.as_slice());
             let simplex = Simplex::new(program.columns, rows);
             Relaxation { program, simplex }
@@ -79,9 +81,13 @@ pub(super) fn relax(
     let Some(question) = program.question(search, decided) else { return Ok(Linear::Open) };
     let bounds = question.lower.iter().copied().zip(question.upper.iter().copied());
     let limits = program.rows.iter().zip(&question.limits).map(|(row, &limit)| (limit, row.limit.is_exact()));
+    budget.work(program.cells() / CELLS_PER_LOOK as u64)?;
     simplex.ask(bounds, limits);
     let answer = match simplex.solve(|work| budget.work(work))? {
-        Outcome::Feasible => program.whole(&question, &simplex.solution()),
+        Outcome::Feasible => program
+            .whole(&question, &simplex.solution())
+            .filter(|amounts| uses_up_groups(search, decided, amounts))
+            .map(Linear::Whole),
         Outcome::Infeasible(weights) => program.refuted(search, &question, &weights),
         Outcome::Lost => None,
     };
@@ -172,7 +178,9 @@ impl Program {
         for (column, &pair) in program.pairs.iter().enumerate() {
             of_class[layout.pairs[pair].class].push((column, 1));
         }
-        for (class, terms) in of_class.into_iter().enumerate().filter(|(class, _)| state.needs[*class] > 0) {
+        // A class that is served by what is being tried may need devices again when the next is tried.
+        let is_live = |(class, terms): &(usize, Vec<_>)| state.needs[*class] > 0 || !terms.is_empty();
+        for (class, terms) in of_class.into_iter().enumerate().filter(is_live) {
             program.row(terms, Limit::Need(class));
         }
         for (s, scope) in problem.scopes.iter().enumerate() {
@@ -294,8 +302,12 @@ impl Program {
         Some(Question { lower, upper, limits })
     }
 
+    fn cells(&self) -> u64 {
+        (self.rows.len() * self.columns) as u64
+    }
+
     /// What the simplex method found, if it is in whole devices and keeps to what classes need and atoms have.
-    fn whole(&self, question: &Question, solution: &[f64]) -> Option<Linear> {
+    fn whole(&self, question: &Question, solution: &[f64]) -> Option<Vec<Amount>> {
         let mut amounts = Vec::with_capacity(self.pairs.len());
         for (value, &upper) in solution[..self.pairs.len()].iter().zip(&question.upper) {
             let amount = value.round() as i64;
@@ -315,7 +327,7 @@ impl Program {
         };
         let is_solution = self.rows.iter().zip(&question.limits).all(holds);
         let by_pair = self.pairs.iter().zip(&amounts).map(|(&pair, amount)| (pair, amount.unsigned_abs()));
-        is_solution.then(|| Linear::Whole(by_pair.filter(|(_, amount)| *amount > 0).collect()))
+        is_solution.then(|| by_pair.filter(|(_, amount)| *amount > 0).collect())
     }
 
     /// Whether these weights of the rows refute them together: whatever the columns are within their bounds, the sum is
@@ -353,6 +365,18 @@ impl Program {
         }
         (sum > 0).then_some(Linear::Impossible(core))
     }
+}
+
+/// Whether no group gives more than it has, and those that are taken give all of it.
+fn uses_up_groups(search: &Search<'_>, decided: &Decided, amounts: &[Amount]) -> bool {
+    let Search { layout, state, .. } = search;
+    let mut used = vec![0; layout.atoms.len()];
+    amounts.iter().for_each(|&(pair, amount)| used[layout.pairs[pair].atom] += amount);
+    layout.groups.iter().enumerate().all(|(group, atoms)| {
+        let is_taken = decided.group[group] == Some(true);
+        let wanted = atoms.iter().filter(|&&atom| !layout.atoms[atom].serves.is_empty());
+        wanted.copied().all(|a| used[a] == state.left[a] || (!is_taken && used[a] < state.left[a]))
+    })
 }
 
 fn number(amount: u64) -> Option<i64> {

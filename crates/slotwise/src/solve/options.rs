@@ -67,7 +67,7 @@ impl<'t, 'a> Failures<'t, 'a> {
     /// So many are kept.
     const MOST: usize = 4096;
 
-    /// As long as there are fewer, it is not worth a question each which options a conflict does not need.
+    /// With fewer failures it does not pay to ask, option by option, whether a conflict needs it.
     const FEW: usize = 64;
 
     pub(super) fn new(table: &'t Table<'a>) -> Self {

@@ -175,7 +175,7 @@ pub(super) struct Problem<'a> {
     /// Whether device groups are heeded. A bound leaves them out: with fewer or other requests, more can be servable.
     pub(super) grouped: bool,
     /// For each class what it may come to, where options of its request are open: how many devices, and the kinds of bins
-    /// that can serve them, as bits. One way if there is no choice; none if kinds are not told apart.
+    /// that can serve them, as bits. One way if there is no choice; no kinds if these are not told apart.
     pub(super) ways: Vec<Vec<Way>>,
     /// For each bin its kind.
     pub(super) kinds: Vec<usize>,

@@ -104,7 +104,7 @@ impl Patience {
 
     /// Where it settles nothing it is asked half as often.
     fn answered(&mut self, is_settled: bool) {
-        self.1 = if is_settled { 0 } else { self.1.saturating_mul(2) + 1 };
+        self.1 = if is_settled { 0 } else { self.1.saturating_mul(2).saturating_add(1) };
         self.0 = self.1;
     }
 }
@@ -335,7 +335,7 @@ impl<'p> Search<'p> {
             blame: Bits::none(self.problem.classes),
         };
         let mut frames: Vec<Frame> = Vec::new();
-        self.linear.0 = if self.relaxation.is_some() { WARM } else { PATIENCE };
+        self.linear = Patience(if self.relaxation.is_some() { WARM } else { PATIENCE }, 0);
         self.division = Patience::default();
         for _ in 0..most {
             let mut core = match self.relax(decided)? {

@@ -19,7 +19,7 @@ const MIN_PIVOT: f64 = 1e-7;
 const NOTHING: f64 = 1e-11;
 
 /// How many cells that are computed one beside the other cost what one look at an arc does.
-const CELLS_PER_LOOK: usize = 8;
+pub(super) const CELLS_PER_LOOK: usize = 8;
 
 /// Where fewer than one in so many columns of the pivot row are in use, they are looked at one by one.
 const SPARSE: usize = 3;
@@ -142,9 +142,11 @@ impl Simplex {
         }
         let mut idle = 0;
         for _ in 0..4 * (self.rows + self.columns) {
-            if !self.slopes() {
+            let outside = self.slopes();
+            if outside == 0 {
                 return Ok(Outcome::Feasible);
             }
+            work((outside * self.columns / CELLS_PER_LOOK) as u64)?;
             // The steepest first; where nothing comes of it for long, the first, which never goes round in a circle.
             let is_careful = idle > 2 * self.rows;
             let Some(column) = self.entering(is_careful) else {
@@ -202,19 +204,19 @@ impl Simplex {
         }
     }
 
-    /// Computes the slopes; says whether any variable is outside of its bounds.
-    fn slopes(&mut self) -> bool {
+    /// Computes the slopes; says how many variables are outside of their bounds.
+    fn slopes(&mut self) -> usize {
         self.slopes.fill(0.0);
-        let mut is_outside = false;
+        let mut outside = 0;
         for row in 0..self.rows {
             let wanted = self.wanted(row);
             if wanted != 0.0 {
-                is_outside = true;
+                outside += 1;
                 let cells = &self.cells[row * self.columns..(row + 1) * self.columns];
                 self.slopes.iter_mut().zip(cells).for_each(|(slope, cell)| *slope += wanted * cell);
             }
         }
-        is_outside
+        outside
     }
 
     /// The column whose variable should leave its bound.
