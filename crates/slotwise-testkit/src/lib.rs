@@ -28,6 +28,7 @@ pub mod oracle;
 pub mod policy;
 mod process_door;
 mod rust_door;
+mod tight;
 #[cfg(feature = "wasm")]
 mod wasm_door;
 
