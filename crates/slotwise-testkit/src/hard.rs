@@ -4,8 +4,8 @@ use std::fmt;
 use std::ops::Range;
 
 use slotwise::{
-    CellChoice, Constraint, Device, DeviceSpecs, DeviceType, ExtraInfo, Fallback, NumaCell, NumaPolicy,
-    NumaTopology, PciAddress, Preference, Relation, Request, Tracker, TrackerOptions, Workload,
+    CellChoice, Constraint, Device, DeviceType, ExtraInfo, Fallback, NumaCell, NumaPolicy, NumaTopology,
+    PciAddress, Preference, Relation, Request, Tracker, Workload,
 };
 
 use crate::generate::{Host, Rng, set};
@@ -174,11 +174,7 @@ impl Maker {
         let cells = (0..16).map(|id| NumaCell { id, socket: Some(id / 4) }).collect();
         let tags = self.devices.iter().map(|device| device.address).zip(self.tags).collect();
         let host = Host { devices: self.devices, tags, topology: NumaTopology::new(cells).ok() };
-        let specs = DeviceSpecs::parse(&host.specs(), false).expect("the rules are valid");
-        let options = TrackerOptions { numa_topology: host.topology.clone(), ..TrackerOptions::default() };
-        let mut tracker = Tracker::new(specs, options).expect("the options are valid");
-        tracker.sync(host.devices).expect("the host is valid");
-        tracker
+        joint::tracker(&host)
     }
 }
 

@@ -34,7 +34,8 @@ fn small_instance(seed: u64) -> (Host, Tracker, Workload) {
     (host, tracker, workload)
 }
 
-fn tracker(host: &Host) -> Tracker {
+/// A generated host as a tracker.
+pub(crate) fn tracker(host: &Host) -> Tracker {
     let specs = DeviceSpecs::parse(&host.specs(), false).expect("generated rules are valid");
     let options = TrackerOptions { numa_topology: host.topology.clone(), ..TrackerOptions::default() };
     let mut tracker = Tracker::new(specs, options).expect("generated options are valid");

@@ -115,7 +115,7 @@ impl Supply {
     /// What is left here for others who can use these kinds, at least, once those who must agree are served in these ways.
     fn left_by(&self, ways: &[Way], others: u64) -> i64 {
         let left = |set: usize| {
-            let chosen = || ways.iter().enumerate().filter(|(at, _)| set >> at & 1 == 1).map(|(_, way)| way);
+            let chosen = || members(set).map(|at| &ways[at]);
             let kinds = chosen().fold(others, |kinds, way| kinds | way.kinds);
             let devices = self.of_kind.iter().enumerate().filter(|(kind, _)| kinds >> kind & 1 == 1);
             devices.map(|(_, count)| count).sum::<i64>() - chosen().map(|way| way.needed as i64).sum::<i64>()
@@ -131,8 +131,7 @@ impl Supply {
     /// In which ways a set of those who must agree finds room here; `None` if that takes more sums than are left.
     fn ways_of(&self, set: usize, open: &[Vec<Way>], sums: &mut usize) -> Option<Vec<Vec<Way>>> {
         let mut all: Vec<Vec<Way>> = vec![Vec::new()];
-        let members = open.iter().enumerate().filter(|(at, _)| set >> at & 1 == 1);
-        for (before, (_, own)) in members.enumerate() {
+        for (before, own) in members(set).map(|at| &open[at]).enumerate() {
             *sums = sums.checked_sub(self.sums(all.len() * own.len(), before + 1))?;
             let with = |before: &Vec<Way>| -> Vec<Vec<Way>> {
                 own.iter().map(|way| [&before[..], &[*way]].concat()).collect()
@@ -175,7 +174,7 @@ impl Room {
         for (atom, &left) in state.left.iter().enumerate().filter(|(_, left)| **left > 0) {
             total = total.saturating_add(left);
             let same = own_scopes.iter().find_map(|&scope| layout.atoms[atom].values[scope]);
-            let open = || layout.pairs_of(atom).filter(|&pair| branch::is_open(search, decided, pair));
+            let open = || layout.pairs_of(atom).filter(|&pair| search.is_open(decided, pair));
             let is_wanted = open().any(|pair| leaders[layout.pairs[pair].class].is_some());
             let Some(value) = same.filter(|_| is_wanted) else { continue };
             value_of[atom] = Some(value);
@@ -219,7 +218,7 @@ impl Room {
         let places: BTreeMap<Value, usize> = values.keys().copied().zip(0..).collect();
         let mut weights = vec![vec![0_i64; sets]; places.len() + 1];
         for (atom, &left) in state.left.iter().enumerate().filter(|(_, left)| **left > 0) {
-            let open = layout.pairs_of(atom).filter(|&pair| branch::is_open(search, decided, pair));
+            let open = layout.pairs_of(atom).filter(|&pair| search.is_open(decided, pair));
             let users = open.filter_map(|pair| member[layout.pairs[pair].class]);
             let set = users.fold(0_usize, |set, member| set | 1 << member);
             let place = value_of[atom].map_or(places.len(), |value| places[&value]);
@@ -235,7 +234,7 @@ impl Room {
         let mut needs = vec![0_i64; agreed];
         for set in 1..agreed {
             let first = set.trailing_zeros() as usize;
-            needs[set] = needs[set & (set - 1)] + needed(search, &agreeing[first]) as i64;
+            needs[set] = needs[set & (set - 1)] + state.needed(&agreeing[first]) as i64;
         }
         let values = values.into_values().zip(weights).map(|(pairs, weights)| {
             let mut surplus = supply(weights);
@@ -275,7 +274,7 @@ impl Room {
             .zip(&value.has_room)
             .filter(|(_, has_room)| !**has_room)
             .for_each(|(left, _)| *left = NO_ROOM);
-        let kinds = (0..self.others.len()).filter(|at| others >> at & 1 == 1);
+        let kinds = members(others);
         let kinds = kinds.fold(0, |kinds, at| kinds | self.kinds[at]);
         for (set, ways) in value.ways.iter().filter(|_| others > 0) {
             let most = ways.iter().map(|ways| value.left_by(ways, kinds)).max().unwrap_or(NO_ROOM);
@@ -313,7 +312,7 @@ impl Room {
 
     /// The fewest of those who must agree that cannot be divided such that these others find enough.
     fn short(&self, best: &[i64], others: usize) -> Option<usize> {
-        let members = (0..self.others.len()).filter(|at| others >> at & 1 == 1);
+        let members = members(others);
         let needed: i64 = members.map(|at| self.needs[at]).sum();
         let most = &best[self.values.len() << self.agreeing.len()..];
         (0..most.len()).filter(|&set| most[set] < needed).min_by_key(|set| set.count_ones())
@@ -331,9 +330,8 @@ impl Room {
             }
         }
         let mut core = Bits::none(search.problem.classes);
-        (0..self.others.len()).filter(|at| others >> at & 1 == 1).for_each(|at| core.insert(self.others[at]));
-        let agreeing = self.agreeing.iter().enumerate().filter(|(at, _)| short >> at & 1 == 1);
-        agreeing.for_each(|(_, classes)| core.add(classes));
+        members(others).for_each(|at| core.insert(self.others[at]));
+        members(short).for_each(|at| core.add(&self.agreeing[at]));
         Ok(core)
     }
 
@@ -346,10 +344,8 @@ impl Room {
             let (before, most) = (&best[at * sets..], best[(at + 1) * sets + set]);
             let here = subsets(set).find(|&here| before[set ^ here] + left[here] == most).unwrap_or(0);
             set ^= here;
-            let counted = value.pairs.iter().take(self.agreeing.len()).enumerate();
-            for (_, pairs) in counted.filter(|(who, _)| here >> who & 1 == 0) {
-                pairs.iter().for_each(|&pair| decided.allowed.remove(pair));
-            }
+            let not_here = members(sets - 1 - here).flat_map(|who| &value.pairs[who]);
+            not_here.for_each(|&pair| decided.allowed.remove(pair));
         }
     }
 }
@@ -377,7 +373,7 @@ fn look_at_ways(
     for supply in values.iter_mut() {
         supply.of_kind = vec![0; problem.kinds.iter().max().map_or(0, |kind| kind + 1)];
     }
-    for ((bin, &left), &kind) in problem.bins.list.iter().zip(&state.bins).zip(&problem.kinds) {
+    for ((bin, &left), &kind) in problem.bins.list.iter().zip(&state.bins).zip(&*problem.kinds) {
         if let Some(place) = bin.values[key].and_then(|value| places.get(&value)) {
             values[*place].of_kind[kind] += i64::from(left);
         }
@@ -390,7 +386,7 @@ fn look_at_ways(
     for supply in values {
         let open: Vec<Vec<Way>> = ways.iter().map(|ways| supply.best_of(ways)).collect();
         for &set in &sets {
-            let members = || (0..agreeing.len()).filter(|at| set >> at & 1 == 1);
+            let members = || members(set);
             let is_open = members().all(|at| !ways[at].is_empty()) && members().any(|at| ways[at].len() > 1);
             if !is_open || !supply.has_room[set] {
                 continue;
@@ -413,10 +409,6 @@ fn scopes(search: &Search<'_>, key: usize) -> impl Iterator<Item = usize> {
     scopes.filter(move |(_, s)| s.relation == Relation::Same && s.key == key).map(|(scope, _)| scope)
 }
 
-fn needed(search: &Search<'_>, classes: &Bits) -> u64 {
-    classes.iter().map(|class| search.state.needs[class]).sum()
-}
-
 /// The classes that must agree with one another, those who need most first: constraints that share a class agree on one
 /// value.
 fn agreeing(search: &Search<'_>, key: usize) -> Vec<Bits> {
@@ -432,9 +424,14 @@ fn agreeing(search: &Search<'_>, key: usize) -> Vec<Bits> {
         });
         agreeing.push(joined);
     }
-    agreeing.retain(|classes| needed(search, classes) > 0);
-    agreeing.sort_by_key(|classes| std::cmp::Reverse(needed(search, classes)));
+    agreeing.retain(|classes| search.state.needed(classes) > 0);
+    agreeing.sort_by_key(|classes| std::cmp::Reverse(search.state.needed(classes)));
     agreeing
+}
+
+/// The members of a set.
+fn members(set: usize) -> impl Iterator<Item = usize> {
+    (0..usize::BITS as usize - set.leading_zeros() as usize).filter(move |at| set >> at & 1 == 1)
 }
 
 /// All subsets of a set, itself first and the empty one last.

@@ -52,8 +52,7 @@ fn settle_groups(search: &Search<'_>, decided: &mut Decided) -> Result<bool, Bit
         if decided.group[group].is_some() {
             continue;
         }
-        let open =
-            |a: usize| layout.pairs_of(a).any(|p| decided.allowed.contains(p) && search.capacity(p) > 0);
+        let open = |a: usize| layout.pairs_of(a).any(|pair| search.is_open(decided, pair));
         let unusable = |a: usize| state.left[a] > 0 && !layout.atoms[a].serves.is_empty() && !open(a);
         let Some(&reason) = atoms.iter().find(|&&a| off(a) || unusable(a)) else { continue };
         layout.atoms[reason].serves.iter().for_each(|&class| decided.blame.insert(class));
@@ -71,7 +70,7 @@ fn settle_same(search: &Search<'_>, decided: &mut Decided) -> Result<bool, Bits>
     let Search { layout, problem, state, .. } = search;
     let mut changed = false;
     for (s, scope) in problem.scopes.iter().enumerate().filter(|(_, s)| s.relation == Relation::Same) {
-        let needed: u64 = scope.covers.iter().map(|class| state.needs[class]).sum();
+        let needed = state.needed(&scope.covers);
         if needed == 0 {
             continue;
         }
@@ -123,7 +122,7 @@ fn pigeonholes(search: &Search<'_>, decided: &Decided) -> Result<(), Bits> {
     let Search { layout, problem, state, .. } = search;
     let mut by_key: BTreeMap<usize, Vec<(u64, usize)>> = BTreeMap::new();
     for (s, scope) in problem.scopes.iter().enumerate().filter(|(_, s)| s.relation == Relation::Same) {
-        let needed: u64 = scope.covers.iter().map(|class| state.needs[class]).sum();
+        let needed = state.needed(&scope.covers);
         if needed > 0 {
             by_key.entry(scope.key).or_default().push((needed, s));
         }
@@ -144,7 +143,7 @@ fn pigeonholes(search: &Search<'_>, decided: &Decided) -> Result<(), Bits> {
         for &(_, s) in &scopes {
             let mut values = Vec::new();
             for (&value, pairs) in &layout.by_value[s] {
-                let open = pairs.iter().filter(|&&p| decided.allowed.contains(p) && search.capacity(p) > 0);
+                let open = pairs.iter().filter(|&&pair| search.is_open(decided, pair));
                 let atoms = room.entry(value).or_default();
                 let before = values.len();
                 for &pair in open {
@@ -298,7 +297,7 @@ fn cards(search: &mut Search<'_>, decided: &Decided) -> Result<Result<(), Bits>,
         }
     }
     for (victims, differ_in) in victims {
-        let needed: u64 = victims.iter().map(|class| search.state.needs[class]).sum();
+        let needed = search.state.needed(&victims);
         let (supply, cost) = supply_and_cost(search, decided, &victims, differ_in);
         if cost.iter().all(|&cost| cost == 0) {
             continue;

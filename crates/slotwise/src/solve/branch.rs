@@ -211,7 +211,7 @@ fn distinct(search: &Search<'_>, flow: &[Amount], decided: &Decided) -> Option<V
     }
     let open = |(s, value): (usize, Value)| {
         let pairs = layout.by_value[s][&value].iter().copied();
-        let atoms = pairs.filter(|&pair| is_open(search, decided, pair)).map(|pair| layout.pairs[pair].atom);
+        let atoms = pairs.filter(|&pair| search.is_open(decided, pair)).map(|pair| layout.pairs[pair].atom);
         atoms.collect::<BTreeSet<usize>>().len()
     };
     let (place, same_atom) = clashes.into_iter().min_by_key(|&(place, _)| open(place))?;
@@ -220,10 +220,6 @@ fn distinct(search: &Search<'_>, flow: &[Amount], decided: &Decided) -> Option<V
         true => pair_or_not(search, pair, decided),
         false => used_or_not(search, pair, decided),
     })
-}
-
-pub(super) fn is_open(search: &Search<'_>, decided: &Decided, pair: usize) -> bool {
-    decided.allowed.contains(pair) && search.capacity(pair) > 0
 }
 
 /// The values that a pair uses up, each with its constraint.
@@ -242,7 +238,7 @@ fn used_or_not(search: &Search<'_>, pair: usize, decided: &Decided) -> Vec<Branc
     let own = layout.pairs[pair];
     let users: Vec<usize> = layout
         .pairs_of(own.atom)
-        .filter(|&pair| is_open(search, decided, pair))
+        .filter(|&pair| search.is_open(decided, pair))
         .map(|pair| layout.pairs[pair].class)
         .collect();
     let places: Vec<(usize, Value)> = places(search, pair)

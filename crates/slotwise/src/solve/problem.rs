@@ -18,8 +18,8 @@ pub(super) struct Table<'a> {
     /// For each request its options, in order of preference.
     pub(super) options: Vec<Vec<Row<'a>>>,
     /// For each bin its kind, where there is a choice of options: bins of one kind can serve the same options. Kinds are
-    /// below 64; none are told apart where there are more.
-    kinds: Option<Vec<usize>>,
+    /// below 64; empty where there are more, which are not told apart.
+    kinds: Rc<[usize]>,
 }
 
 /// One option of a request.
@@ -82,7 +82,7 @@ impl<'a> Table<'a> {
     }
 
     fn of(options: Vec<Vec<Row<'a>>>, bins: &Bins, budget: &Budget) -> Result<Self, Exhausted> {
-        let mut table = Table { options, kinds: None };
+        let mut table = Table { options, kinds: Rc::default() };
         if table.options.iter().all(|rows| rows.len() == 1) {
             return Ok(table);
         }
@@ -94,7 +94,9 @@ impl<'a> Table<'a> {
             *kinds.entry(serves).or_insert(next)
         };
         let of_bins: Vec<usize> = (0..bins.list.len()).map(kind_of).collect();
-        table.kinds = Some(of_bins).filter(|_| kinds.len() <= 64);
+        if kinds.len() <= 64 {
+            table.kinds = of_bins.into();
+        }
         Ok(table)
     }
 
@@ -178,7 +180,7 @@ pub(super) struct Problem<'a> {
     /// that can serve them, as bits. One way if there is no choice; no kinds if these are not told apart.
     pub(super) ways: Vec<Vec<Way>>,
     /// For each bin its kind.
-    pub(super) kinds: Vec<usize>,
+    pub(super) kinds: Rc<[usize]>,
     /// Which devices are far from the guest's cells, if only so many of these may be used.
     pub(super) far: Option<Far>,
 }
@@ -241,7 +243,7 @@ impl<'a> Problem<'a> {
                 }
                 let next = members.len();
                 let own_kinds = |bins: &Bits| {
-                    let kinds = table.kinds.iter().flat_map(|kinds| bins.iter().map(|bin| kinds[bin]));
+                    let kinds = bins.iter().filter_map(|bin| table.kinds.get(bin));
                     kinds.fold(0, |kinds, kind| kinds | 1 << kind)
                 };
                 let class = match members.entry((usable, covering.clone())) {
@@ -259,7 +261,7 @@ impl<'a> Problem<'a> {
                             kinds: own_kinds(&row.bins),
                         };
                         ways.push(match provider {
-                            None if table.kinds.is_some() => rows.iter().map(way).collect(),
+                            None if !table.kinds.is_empty() => rows.iter().map(way).collect(),
                             _ => vec![Way { needed: u64::from(count), kinds: own_kinds(&class.key().0) }],
                         });
                         *class.insert(next)
@@ -290,7 +292,7 @@ impl<'a> Problem<'a> {
             serves,
             grouped,
             ways,
-            kinds: table.kinds.clone().unwrap_or_default(),
+            kinds: Rc::clone(&table.kinds),
             far: None,
         })
     }

@@ -31,6 +31,13 @@ pub(super) struct State {
     pub(super) far: u64,
 }
 
+impl State {
+    /// How many devices these classes still need.
+    pub(super) fn needed(&self, classes: &Bits) -> u64 {
+        classes.iter().map(|class| self.needs[class]).sum()
+    }
+}
+
 /// Decisions on what the flow cannot express.
 #[derive(Clone, Debug)]
 pub(super) struct Decided {
@@ -453,6 +460,11 @@ impl<'p> Search<'p> {
         decided.allowed.iter().filter(|&pair| self.capacity(pair) > 0)
     }
 
+    /// Whether a pair is one of these.
+    pub(super) fn is_open(&self, decided: &Decided, pair: usize) -> bool {
+        decided.allowed.contains(pair) && self.capacity(pair) > 0
+    }
+
     /// A flow that serves all classes, and the first value that is shared in a way that no pair allows; or classes that
     /// cannot be served together.
     pub(super) fn flow(&mut self, view: usize, decided: &Decided) -> Result<Result<Flow, Bits>, Exhausted> {
@@ -576,7 +588,7 @@ impl<'p> Search<'p> {
         let View { network, sinks, .. } = &mut self.views[0];
         let mut by_cost: Vec<usize> = (0..sinks.len()).filter(|&atom| self.state.left[atom] > 0).collect();
         by_cost.sort_by_key(|&atom| cost[atom]);
-        let mut missing: u64 = classes.iter().map(|class| self.state.needs[class]).sum();
+        let mut missing = self.state.needed(classes);
         let mut total = 0_u64;
         for alike in by_cost.chunk_by(|&a, &b| cost[a] == cost[b]) {
             alike.iter().for_each(|&atom| network.open(sinks[atom], self.state.left[atom]));
@@ -612,7 +624,7 @@ impl<'p> Search<'p> {
         for (atom, &sink) in sinks.iter().enumerate() {
             network.open(sink, self.state.left[atom]);
         }
-        let mut missing = core.iter().map(|class| self.state.needs[class]).sum::<u64>() - network.augment();
+        let mut missing = self.state.needed(&core) - network.augment();
         let problem = self.problem;
         let demands = |request: usize| {
             let own = problem.demands.iter().filter(move |demand| demand.request == request);

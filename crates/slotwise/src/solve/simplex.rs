@@ -1,5 +1,7 @@
 //! The simplex method on variables with bounds: whether rows can be satisfied, from wherever the last question ended.
 
+use std::ops::Range;
+
 /// How a question ended.
 pub(super) enum Outcome {
     Feasible,
@@ -136,7 +138,7 @@ impl Simplex {
         for _ in 0..self.rows / 2 {
             let Some((outside, row)) = self.furthest_outside() else { return Ok(Outcome::Feasible) };
             let Some((column, step)) = self.mending(row, outside) else {
-                return Ok(Outcome::Infeasible(self.weights_of(row)));
+                return Ok(Outcome::Infeasible(self.weights(row..row + 1)));
             };
             work(self.go(column, step, Some(row)) as u64)?;
         }
@@ -150,7 +152,7 @@ impl Simplex {
             // The steepest first; where nothing comes of it for long, the first, which never goes round in a circle.
             let is_careful = idle > 2 * self.rows;
             let Some(column) = self.entering(is_careful) else {
-                return Ok(Outcome::Infeasible(self.weights()));
+                return Ok(Outcome::Infeasible(self.weights(0..self.rows)));
             };
             let sign = if self.at_upper[self.open[column]] { -1.0 } else { 1.0 };
             let (step, row) = self.leaving(column, sign, is_careful);
@@ -342,33 +344,23 @@ impl Simplex {
         work / CELLS_PER_LOOK
     }
 
-    /// How much each row weighs in one row of the tableau: where no column can do anything about it, a refutation.
-    fn weights_of(&self, row: usize) -> Vec<f64> {
-        let wanted = self.wanted(row);
+    /// How much each row of the program weighs in the sum of these rows of the tableau, as far as they are outside: where no
+    /// column can do anything about that, a refutation.
+    fn weights(&self, rows: Range<usize>) -> Vec<f64> {
         let mut weights = vec![0.0; self.rows];
-        let cells = &self.cells[row * self.columns..(row + 1) * self.columns];
-        for (&variable, cell) in self.open.iter().zip(cells) {
-            if let Some(of) = variable.checked_sub(self.columns) {
-                weights[of] = wanted * cell;
+        for row in rows {
+            let wanted = self.wanted(row);
+            if wanted == 0.0 {
+                continue;
             }
-        }
-        if let Some(of) = self.basic[row].checked_sub(self.columns) {
-            weights[of] = wanted;
-        }
-        weights
-    }
-
-    /// How much each row weighs in the slopes: where no column can do anything about them, a refutation.
-    fn weights(&self) -> Vec<f64> {
-        let mut weights = vec![0.0; self.rows];
-        for (&variable, slope) in self.open.iter().zip(&self.slopes) {
-            if let Some(row) = variable.checked_sub(self.columns) {
-                weights[row] = *slope;
+            let cells = &self.cells[row * self.columns..(row + 1) * self.columns];
+            for (&variable, cell) in self.open.iter().zip(cells) {
+                if let Some(of) = variable.checked_sub(self.columns) {
+                    weights[of] += wanted * cell;
+                }
             }
-        }
-        for (row, &variable) in self.basic.iter().enumerate() {
-            if let Some(of) = variable.checked_sub(self.columns) {
-                weights[of] = self.wanted(row);
+            if let Some(of) = self.basic[row].checked_sub(self.columns) {
+                weights[of] = wanted;
             }
         }
         weights
