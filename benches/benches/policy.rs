@@ -10,7 +10,7 @@ use avoid_hot_racks::AvoidHotRacks;
 use slotwise::policy::{HostTable, Query, SetId};
 use slotwise::{ExtraInfo, FilterOptions, Workload, json};
 use slotwise_benches::fleet::{fleet, name, text, two_requests};
-use slotwise_benches::table::{median, print, show, verdict};
+use slotwise_benches::table::{median, middle, print, show, verdict};
 use slotwise_policy::Policy as _;
 use slotwise_sandbox::{EngineComponent, Fleet, Limits, Policy, PolicyOptions};
 use slotwise_testkit::policy::{info, native};
@@ -185,13 +185,37 @@ fn calls(report: &mut Report) {
 fn loading(report: &mut Report) {
     let cache = tempfile::tempdir().expect("a folder");
     let cached = || PolicyOptions { cache: Some(cache.path().to_owned()), ..options() };
-    let compiled = report.time(|| load(options()));
     load(cached());
-    let loaded = report.time(|| load(cached()));
-    let times = ratio(compiled, loaded);
-    let goal = report.goal("load from the cache", times >= 500.0, "at least 500×");
-    let rows = [vec![show(compiled), show(loaded), format!("{times:.0}×"), goal]];
-    report.table("loading: compiled, from the cache", &rows);
+    // The code, which is what a cache is for; and all of loading, most of which is the same either way.
+    let time = |options: &dyn Fn() -> PolicyOptions, from_cache| {
+        let mut codes = Vec::new();
+        let whole = report.time(|| {
+            let policy = load(options());
+            assert_eq!(policy.code_origin().from_cache, from_cache);
+            codes.push(policy.code_origin().took.as_secs_f64());
+            policy
+        });
+        [Duration::from_secs_f64(middle(codes)), whole]
+    };
+    let (compiled, cached) = (time(&options, false), time(&cached, true));
+    let [code, whole] = [0, 1].map(|at| ratio(compiled[at], cached[at]));
+    let rows = [
+        vec![String::new(), "compiled".to_owned(), "from the cache".to_owned()],
+        vec![
+            "its code".to_owned(),
+            show(compiled[0]),
+            show(cached[0]),
+            format!("{code:.0}×"),
+            report.goal("code from the cache", code >= 500.0, "at least 500×"),
+        ],
+        vec![
+            "in all: engine, clock, first instance, and letting go of them".to_owned(),
+            show(compiled[1]),
+            show(cached[1]),
+            format!("{whole:.0}×"),
+        ],
+    ];
+    report.table("loading a policy", &rows);
 }
 
 /// A tight loop over a column: counts the numbers over a threshold, as a filter does.

@@ -84,7 +84,8 @@ pub(crate) enum PolicyCommand {
     /// Measure what a policy costs: compiling, loading from a cache, and a call in a fresh and in a kept instance.
     ///
     /// Times are the median of many calls; compare them with each other, not with those of another machine. With --json:
-    /// {"hosts", "calls", "compile_ns", "cached_ns", "filter": {"fresh_ns", "kept_ns"} | null, "score": …}.
+    /// {"hosts", "calls", "code": {"compiled_ns", "cached_ns"}, "load": {…}, "filter": {"fresh_ns", "kept_ns"} | null,
+    /// "score": …}.
     #[command(after_long_help = POLICY_BENCH_EXAMPLE)]
     Bench(PolicyBench),
 }

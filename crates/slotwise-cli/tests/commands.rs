@@ -908,5 +908,11 @@ fn a_policy_is_measured() {
     let ran = run_with(command(&tree, &line), "");
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!((&ran.json()["hosts"], &ran.json()["calls"]), (&json!(2), &json!(3)));
-    assert!(ran.json()["score"]["kept_ns"].as_u64().is_some_and(|time| time > 0), "{ran:?}");
+    let time = |of: &str, which: &str| ran.json()[of][which].as_u64().unwrap_or(0);
+    assert!(time("score", "kept_ns") > 0, "{ran:?}");
+    assert!(
+        time("code", "compiled_ns") > time("code", "cached_ns") && time("code", "cached_ns") > 0,
+        "{ran:?}"
+    );
+    assert!(time("load", "compiled_ns") > time("code", "compiled_ns"), "{ran:?}");
 }

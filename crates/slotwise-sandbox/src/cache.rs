@@ -9,11 +9,12 @@
 use std::fmt::Write as _;
 use std::fs::File;
 use std::hash::{Hash, Hasher};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rustix::buffer::spare_capacity;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
@@ -62,7 +63,7 @@ impl Cache {
         }
     }
 
-    /// The compiled component of these bytes: from the cache, or compiled and put there.
+    /// The compiled component of these bytes, and whether it was in the cache; if not, it is compiled and put there.
     ///
     /// That an entry cannot be written (a full disk) is no error: the next start compiles again.
     pub(crate) fn component(
@@ -70,18 +71,18 @@ impl Cache {
         engine: &wasmtime::Engine,
         bytes: &[u8],
         compile: impl FnOnce(&wasmtime::Engine, &[u8]) -> Result<Component>,
-    ) -> Result<Component> {
+    ) -> Result<(Component, bool)> {
         let key = key(engine, bytes);
         let name = name(&key);
         if let Some(component) = self.read(&name, &key).and_then(|entry| load(engine, &entry[HEADER..])) {
-            return Ok(component);
+            return Ok((component, true));
         }
         let component = compile(engine, bytes)?;
         if let Ok(code) = component.serialize() {
             let _ = self.write(&name, &key, &code);
             let _ = self.prune();
         }
-        Ok(component)
+        Ok((component, false))
     }
 
     /// An entry that is there, ours alone, and whole; behind its header is the code.
@@ -95,8 +96,10 @@ impl Cache {
             return None;
         }
         let length = u64::try_from(stat.st_size).ok().filter(|&length| length <= MAX_ENTRY)?;
-        let mut entry = Vec::with_capacity(usize::try_from(length).ok()?);
-        File::from(file).take(MAX_ENTRY).read_to_end(&mut entry).ok()?;
+        let length = usize::try_from(length).ok()?;
+        let mut entry = Vec::with_capacity(length);
+        // Into memory that nobody cleared first, and in one go. An entry that ends early is not whole.
+        while entry.len() < length && rustix::io::read(&file, spare_capacity(&mut entry)).ok()? > 0 {}
         let (header, code) = entry.split_at_checked(HEADER)?;
         (header == self::header(key, code)).then_some(entry)
     }

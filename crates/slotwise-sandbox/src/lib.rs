@@ -39,8 +39,8 @@ pub use engine::{
 pub use error::{Error, Result};
 pub use limits::{Limits, MAX_COMPONENT_BYTES, MAX_INSTANCES, MAX_STACK};
 pub use policy::{
-    Counters, FailureKind, LOG_INTERFACE, LogLevel, LogLine, LogSink, OnFailure, POLICY_INTERFACE, Policy,
-    PolicyOptions, scope_names,
+    CodeOrigin, Counters, FailureKind, LOG_INTERFACE, LogLevel, LogLine, LogSink, OnFailure,
+    POLICY_INTERFACE, Policy, PolicyOptions, scope_names,
 };
 #[cfg(feature = "runtime")]
 pub use policy::{Inspection, inspect};

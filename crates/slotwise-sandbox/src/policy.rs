@@ -19,6 +19,7 @@ mod host;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::limits::Limits;
 
@@ -54,6 +55,18 @@ pub struct PolicyOptions {
     pub cache: Option<PathBuf>,
     /// Who gets the policy's log lines, and one line for each kind of failure; `None` drops them.
     pub log: Option<LogSink>,
+}
+
+/// Where a policy's compiled code came from.
+///
+/// Both ways end in the same code. The rest of loading is the same too: the engine, its clock, memory for instances, and
+/// the first instance, which is configured.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct CodeOrigin {
+    /// Whether it was read from the cache; otherwise it was compiled.
+    pub from_cache: bool,
+    /// How long reading and checking it took, or compiling it (and storing it, if there is a cache).
+    pub took: Duration,
 }
 
 impl Default for PolicyOptions {

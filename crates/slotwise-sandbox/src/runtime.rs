@@ -60,19 +60,25 @@ impl Runtime {
         Ok(Runtime { engine, limits: Arc::new(limits), clock: Arc::new(clock) })
     }
 
-    /// Compiles a component, or takes its code from the cache. It may import what is named and nothing else.
-    pub(crate) fn compile(&self, bytes: &[u8], cache: Option<&Cache>, allowed: &[&str]) -> Result<Component> {
+    /// Compiles a component, or takes its code from the cache, and says which. It may import what is named and nothing
+    /// else.
+    pub(crate) fn compile(
+        &self,
+        bytes: &[u8],
+        cache: Option<&Cache>,
+        allowed: &[&str],
+    ) -> Result<(Component, bool)> {
         if bytes.len() > MAX_COMPONENT_BYTES {
             return Err(Error::ComponentTooLarge { limit: MAX_COMPONENT_BYTES });
         }
-        let component = match cache {
-            None => compile(&self.engine, bytes)?,
+        let (component, from_cache) = match cache {
+            None => (compile(&self.engine, bytes)?, false),
             Some(cache) => cache.component(&self.engine, bytes, compile)?,
         };
         let ty = component.component_type();
         match ty.imports(&self.engine).find(|(name, _)| !allowed.contains(name)) {
             Some((name, _)) => Err(Error::UnexpectedImport(plain(clip(name, MAX_REASON)))),
-            None => Ok(component),
+            None => Ok((component, from_cache)),
         }
     }
 

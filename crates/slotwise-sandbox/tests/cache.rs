@@ -20,12 +20,13 @@ fn load_with(cache: &Path, limits: Limits) -> Result<Policy, Error> {
     Policy::from_bytes(&hostile("answers"), options)
 }
 
-/// Loads through the cache, and checks that what comes out of it answers.
+/// Loads through the cache, checks that what comes out answers, and says whether it was in the cache.
 #[track_caller]
-fn load(cache: &Path) {
+fn load(cache: &Path) -> bool {
     let policy = load_with(cache, Limits::for_policies()).expect("a policy");
     let verdicts = with_query(|query| policy.try_filter(query, &hosts(3))).expect("verdicts");
     assert_eq!(verdicts.reason(1), Some("refused"));
+    policy.code_origin().from_cache
 }
 
 /// The entries, without what a writer may have left.
@@ -54,11 +55,11 @@ fn identity(path: &Path) -> (u64, SystemTime, Vec<u8>) {
 #[test]
 fn code_is_kept_by_content_version_and_configuration() {
     let cache = folder();
-    load(cache.path());
+    assert!(!load(cache.path()), "there is nothing yet");
     let entry = only_entry(cache.path());
     assert_eq!(fs::metadata(&entry).expect("an entry").permissions().mode() & 0o777, 0o600);
     let before = identity(&entry);
-    load(cache.path());
+    assert!(load(cache.path()));
     assert_eq!(identity(&entry), before, "the second load reads what the first wrote");
 
     // Code that counts instructions is other code.
@@ -114,12 +115,12 @@ fn replaced(forge: impl FnOnce(&Path, &[u8])) {
     let entry = only_entry(cache.path());
     let (inode, _, right) = identity(&entry);
     forge(&entry, &right);
-    load(cache.path());
+    assert!(!load(cache.path()), "what stands there now is loaded");
     let (now, _, bytes) = identity(&only_entry(cache.path()));
     assert!(fs::symlink_metadata(&entry).expect("an entry").is_file());
     assert!(now != inode || bytes == right);
     assert_eq!(bytes, right, "the same component gives the same code");
-    load(cache.path());
+    assert!(load(cache.path()), "the new entry is not loaded");
 }
 
 #[test]
@@ -194,7 +195,7 @@ fn many_writers_at_once_leave_one_whole_entry() {
         }
     });
     only_entry(cache.path());
-    load(cache.path());
+    assert!(load(cache.path()));
 }
 
 #[test]

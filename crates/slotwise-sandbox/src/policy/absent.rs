@@ -4,7 +4,7 @@ use std::path::Path;
 
 use slotwise::policy::{DeviceTable, HostTable, Query, Scope, Verdicts};
 
-use super::{Counters, OnFailure, PolicyOptions};
+use super::{CodeOrigin, Counters, OnFailure, PolicyOptions};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 
@@ -40,6 +40,12 @@ impl Policy {
     /// What it answers, and which columns it reads.
     #[must_use]
     pub fn scope(&self) -> Scope {
+        match *self {}
+    }
+
+    /// Where its compiled code came from, and how long that took.
+    #[must_use]
+    pub fn code_origin(&self) -> CodeOrigin {
         match *self {}
     }
 

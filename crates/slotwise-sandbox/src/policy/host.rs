@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use slotwise::policy::{DeviceTable, HostTable, Query, Scope, Verdicts};
 use wasmtime::Store;
@@ -12,7 +13,7 @@ use super::failures::{Counters, Failures, OnFailure};
 use super::guest::{self, Guest, bindings};
 use super::log::Log;
 use super::slots::Slots;
-use super::{LOG_INTERFACE, PolicyOptions};
+use super::{CodeOrigin, LOG_INTERFACE, PolicyOptions};
 use crate::cache::Cache;
 use crate::clock::Running;
 use crate::error::{Error, Result};
@@ -49,6 +50,7 @@ struct Inner {
     name: String,
     runtime: Runtime,
     code: bindings::PolicyPre<Guest>,
+    origin: CodeOrigin,
     configuration: Vec<u8>,
     scope: Scope,
     failures: Failures,
@@ -90,7 +92,9 @@ impl Policy {
     pub fn from_bytes(bytes: &[u8], options: PolicyOptions) -> Result<Self> {
         let runtime = Runtime::new(options.limits, Allocation::Pooled)?;
         let cache = options.cache.as_deref().map(Cache::open).transpose()?;
-        let component = runtime.compile(bytes, cache.as_ref(), &[LOG_INTERFACE])?;
+        let start = Instant::now();
+        let (component, from_cache) = runtime.compile(bytes, cache.as_ref(), &[LOG_INTERFACE])?;
+        let origin = CodeOrigin { from_cache, took: start.elapsed() };
         let mut linker = Linker::new(&runtime.engine);
         bindings::slotwise::policy::log::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest| guest)
             .map_err(|error| Error::Trap(reason(&error)))?;
@@ -100,6 +104,7 @@ impl Policy {
         let mut inner = Inner {
             name: options.name.unwrap_or_else(|| "policy".to_owned()),
             code,
+            origin,
             configuration: options.configuration,
             scope: Scope::NOTHING,
             failures: Failures::new(options.on_failure),
@@ -132,6 +137,12 @@ impl Policy {
     #[must_use]
     pub fn scope(&self) -> Scope {
         self.0.scope
+    }
+
+    /// Where its compiled code came from, and how long that took.
+    #[must_use]
+    pub fn code_origin(&self) -> CodeOrigin {
+        self.0.origin
     }
 
     /// What one call may use.
