@@ -1,7 +1,10 @@
 //! Constrained instances beside the oracle: feasibility, the validity of the assignment, and that it is the one that the
 //! documented order chooses.
 
-use slotwise::{DeviceSpecs, ErrorKind, Fit, Tracker, TrackerOptions, Workload};
+use slotwise::{
+    Assignment, Claim, Constraint, Device, DeviceSpecs, ErrorKind, Fit, PciAddress, Tracker, TrackerOptions,
+    Workload,
+};
 
 use crate::generate::{self, Host, Rng, Size};
 use crate::oracle::Question;
@@ -118,4 +121,143 @@ pub fn check(seed: u64) -> Option<bool> {
         }
         Fit::Undecided(_) => panic!("an instance this small must be decided: {}", context()),
     }
+}
+
+/// Deals the requests of a random instance out to several owners, claims for all of them together, and compares with the
+/// oracle: `None` if a workload contradicts itself, else whether all can be served.
+///
+/// # Panics
+///
+/// When the engine and the oracle disagree, or the engine is undecided.
+#[must_use]
+pub fn check_claims(seed: u64) -> Option<bool> {
+    let (host, mut tracker, whole) = small_instance(seed);
+    let mut rng = Rng::new(seed.wrapping_add(1 << 40));
+    let owners = 2 + rng.below(2);
+    let mut dealt: Vec<Vec<usize>> = vec![Vec::new(); owners];
+    (0..whole.requests.len()).for_each(|request| dealt[rng.below(owners)].push(request));
+    dealt.retain(|requests| !requests.is_empty());
+    // Somebody else who asks for the same.
+    if dealt.len() == 1 || rng.chance(20) {
+        dealt.push(dealt[0].clone());
+    }
+    let claims: Vec<Claim> = dealt
+        .iter()
+        .enumerate()
+        .map(|(owner, requests)| {
+            let place = |request: &usize| requests.iter().position(|own| own == request);
+            let own = |constraint: &Constraint| {
+                let requests = constraint.requests.iter().map(place).collect::<Option<_>>()?;
+                Some(Constraint { requests, ..constraint.clone() })
+            };
+            let workload = Workload {
+                requests: requests.iter().map(|&request| whole.requests[request].clone()).collect(),
+                constraints: whole.constraints.iter().filter_map(own).collect(),
+                numa_cells: whole.numa_cells.clone(),
+                prefer: whole.prefer,
+                spread_over: whole.spread_over.clone(),
+                prefer_devices: whole.prefer_devices.clone(),
+                ..Workload::default()
+            };
+            Claim { owner: format!("owner-{owner}"), workload }
+        })
+        .collect();
+    let before = tracker.snapshot();
+    let fit = match tracker.claim_all(&claims) {
+        Ok(fit) => fit,
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::InvalidRequest, "{error}");
+            return None;
+        }
+    };
+    let context = || format!("{fit:#?}\n{host:#?}\n{claims:#?}");
+    match &fit {
+        Fit::Fits(assignment) => {
+            let mut rest = assignment.requests.as_slice();
+            let mut given = Vec::new();
+            for claim in &claims {
+                let (own, others) = rest.split_at(claim.workload.requests.len());
+                given.push(Assignment { requests: own.to_vec(), numa_cells: None });
+                rest = others;
+            }
+            let devices = |owner: usize| -> Vec<PciAddress> {
+                let requests = given[owner].requests.iter();
+                requests.flat_map(|given| given.devices.iter().chain(&given.companions)).copied().collect()
+            };
+            for (owner, claim) in claims.iter().enumerate() {
+                let others: Vec<PciAddress> =
+                    (0..claims.len()).filter(|&other| other != owner).flat_map(&devices).collect();
+                let question = Question::new(&host, &held(&host, &others), &claim.workload);
+                let fault = question.fault(&given[owner]);
+                assert!(fault.is_none(), "{owner}: {}: {}", fault.unwrap_or_default(), context());
+            }
+            Some(true)
+        }
+        Fit::NoFit(no) => {
+            assert_eq!(tracker.snapshot(), before, "a no changes something: {}", context());
+            let places: Vec<(usize, usize)> = (0..claims.len())
+                .flat_map(|owner| (0..claims[owner].workload.requests.len()).map(move |own| (owner, own)))
+                .collect();
+            let servable = |requests: &[usize]| {
+                let workload = |owner: usize| {
+                    let own: Vec<usize> = requests
+                        .iter()
+                        .map(|&r| places[r])
+                        .filter(|(o, _)| *o == owner)
+                        .map(|(_, own)| own)
+                        .collect();
+                    part(&claims[owner].workload, &own)
+                };
+                let workloads: Vec<Workload> = (0..claims.len()).map(workload).collect();
+                all_servable(&host, &[], &workloads)
+            };
+            assert!(!servable(&(0..places.len()).collect::<Vec<_>>()), "refused, but it fits: {}", context());
+            assert!(!servable(&no.conflict), "no conflict: {}", context());
+            for out in &no.conflict {
+                let rest: Vec<usize> = no.conflict.iter().copied().filter(|other| other != out).collect();
+                assert!(servable(&rest), "the conflict does not need {out}: {}", context());
+            }
+            Some(false)
+        }
+        Fit::Undecided(_) => panic!("an instance this small must be decided: {}", context()),
+    }
+}
+
+/// The devices of these addresses.
+fn held(host: &Host, addresses: &[PciAddress]) -> Vec<Device> {
+    host.devices.iter().filter(|device| addresses.contains(&device.address)).cloned().collect()
+}
+
+/// The same with some of its requests only.
+fn part(workload: &Workload, requests: &[usize]) -> Workload {
+    let narrowed = |constraint: &Constraint| Constraint {
+        requests: requests
+            .iter()
+            .enumerate()
+            .filter(|(_, request)| constraint.requests.contains(request))
+            .map(|(at, _)| at)
+            .collect(),
+        ..constraint.clone()
+    };
+    Workload {
+        requests: requests.iter().map(|&request| workload.requests[request].clone()).collect(),
+        constraints: workload.constraints.iter().map(narrowed).collect(),
+        ..workload.clone()
+    }
+}
+
+/// Whether the first workload can be served such that the others still can be, each on what those before it leave.
+fn all_servable(host: &Host, taken: &[PciAddress], workloads: &[Workload]) -> bool {
+    let Some((first, rest)) = workloads.split_first() else { return true };
+    if first.requests.is_empty() {
+        return all_servable(host, taken, rest);
+    }
+    let question = Question::new(host, &held(host, taken), first);
+    let uses = question.uses();
+    rest.iter().all(|other| other.requests.is_empty()) && !uses.is_empty()
+        || !rest.is_empty()
+            && uses.iter().any(|used| {
+                let taken: Vec<PciAddress> = taken.iter().chain(used).copied().collect();
+                all_servable(host, &taken, rest)
+            })
 }

@@ -111,6 +111,13 @@ impl<'a> Question<'a> {
 
     /// The first options, in lexicographic order, under which these requests can be served.
     fn first_options(&self, requests: &[usize], cells: &[u32]) -> Option<Setting> {
+        let setting = |options| Setting { options, cells: cells.to_vec(), most_far: usize::MAX };
+        let all = self.all_options(requests);
+        all.into_iter().map(setting).find(|setting| self.servable(setting, requests))
+    }
+
+    /// All options that these requests may have, in lexicographic order, and the first of the others.
+    fn all_options(&self, requests: &[usize]) -> Vec<Vec<usize>> {
         let mut all: Vec<Vec<usize>> = vec![Vec::new()];
         for (index, request) in self.workload.requests.iter().enumerate() {
             let options = if requests.contains(&index) { 1 + request.otherwise.len() } else { 1 };
@@ -119,8 +126,7 @@ impl<'a> Question<'a> {
                 .flat_map(|start| (0..options).map(|o| [start.clone(), vec![o]].concat()))
                 .collect();
         }
-        let setting = |options| Setting { options, cells: cells.to_vec(), most_far: usize::MAX };
-        all.into_iter().map(setting).find(|setting| self.servable(setting, requests))
+        all
     }
 
     fn servable(&self, setting: &Setting, requests: &[usize]) -> bool {
@@ -157,6 +163,38 @@ impl<'a> Question<'a> {
             taken.pop();
             found
         })
+    }
+
+    /// Every set of devices with which all requests can be served, with those that come along.
+    #[must_use]
+    pub fn uses(&self) -> BTreeSet<BTreeSet<PciAddress>> {
+        let all: Vec<usize> = (0..self.workload.requests.len()).collect();
+        let mut uses = BTreeSet::new();
+        for options in self.all_options(&all) {
+            for cells in self.cells() {
+                let setting = Setting { options: options.clone(), cells, most_far: usize::MAX };
+                let units: Vec<Unit<'_>> = all.iter().flat_map(|&r| self.units(r, &setting)).collect();
+                let mut ways: Vec<Taken<'a>> = vec![Vec::new()];
+                for unit in units {
+                    let with = |taken: &Taken<'a>| -> Vec<Taken<'a>> {
+                        let free = (0..self.free.len()).filter(|&d| self.may_join(&setting, &unit, d, taken));
+                        free.map(|device| [&taken[..], &[(unit, device)]].concat()).collect()
+                    };
+                    ways = ways.iter().flat_map(with).collect();
+                    // In which order devices were taken makes no difference to what is used.
+                    ways.iter_mut().for_each(|way| way.sort_by_key(|(unit, device)| (unit.request, *device)));
+                    ways.sort_by_key(|way| {
+                        way.iter().map(|(unit, d)| (unit.request, *d)).collect::<Vec<_>>()
+                    });
+                    ways.dedup_by(|a, b| a == b);
+                }
+                for taken in ways.iter().filter(|taken| self.groups_are_whole(&setting, &all, taken)) {
+                    let devices = taken.iter().map(|(_, device)| *device).chain(self.members(taken));
+                    uses.insert(devices.map(|device| self.free[device].address).collect());
+                }
+            }
+        }
+        uses
     }
 
     fn value(&self, device: usize, key: &str) -> Option<&str> {

@@ -20,6 +20,7 @@ mod cells;
 mod choose;
 mod flow;
 mod greedy;
+mod homes;
 mod layout;
 mod linear;
 mod options;
@@ -159,8 +160,11 @@ impl<'a> Solver<'a> {
             }
         }
         if let Some(attributes) = attributes {
+            // Nobody who asks for isolation or spreading names the card's address, and a host may have no cards.
             let known = |key: &String| {
-                pools.list.iter().any(|pool| bins::pool_value(pool, key).is_some()) || attributes.knows(key)
+                key == "address"
+                    || pools.list.iter().any(|pool| bins::pool_value(pool, key).is_some())
+                    || attributes.knows(key)
             };
             if let Some(unknown) = keys.iter().find(|key| !known(key)) {
                 return Err(Error::new(
@@ -217,14 +221,30 @@ impl<'a> Solver<'a> {
     /// The assignment of these requests, with each guest on its own cells; or some of them that are in conflict.
     fn assign(&self, requests: &[usize]) -> Result<(Option<Assignment>, Vec<usize>), Exhausted> {
         let table = self.table(None)?;
-        let asks = match self.options(&table, requests)? {
+        let contested = self.contested(&table, requests);
+        if contested.is_empty() {
+            return self.assign_from(&table, requests);
+        }
+        let found = self.with_homes(&table, &contested, requests, |table| {
+            self.assign_from(table, requests).map(|(found, _)| found)
+        });
+        Ok((found?, requests.to_vec()))
+    }
+
+    /// The same from a table, where each device group may go to one workload at most.
+    fn assign_from(
+        &self,
+        table: &Table<'_>,
+        requests: &[usize],
+    ) -> Result<(Option<Assignment>, Vec<usize>), Exhausted> {
+        let asks = match self.options(table, requests)? {
             Ok(asks) => asks,
             Err(core) => return Ok((None, core)),
         };
-        let problem = self.problem(&table, &asks)?;
+        let problem = self.problem(table, &asks)?;
         let mut search = Search::new(&problem, self.budget);
         Ok(match search.solve()? {
-            Ok(()) => (Some(self.choose(&table, &problem, search)?), Vec::new()),
+            Ok(()) => (Some(self.choose(table, &problem, search)?), Vec::new()),
             Err(core) => (None, problem.requests(&core)),
         })
     }

@@ -34,6 +34,15 @@ fn constrained_workloads() {
     assert!(cases < 100 || (fits > cases / 5 && refused > cases / 10), "{fits} fit, {refused} do not");
 }
 
+/// Several owners at once, some of whom want the same device groups.
+#[test]
+fn workloads_claimed_together() {
+    let first = setting("SLOTWISE_ORACLE_SEED", 1);
+    let answers: Vec<_> = (first..first + 3_000).filter_map(joint::check_claims).collect();
+    let fits = answers.iter().filter(|fits| **fits).count();
+    assert!(fits > answers.len() / 10 && fits < answers.len() / 2, "{fits} of {} fit", answers.len());
+}
+
 /// The hardest instances that a search over random ones has found, with the steps that they took then: a change that
 /// makes one of them harder shows here.
 #[test]

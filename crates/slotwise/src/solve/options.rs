@@ -270,7 +270,7 @@ impl Solver<'_> {
 
     /// Whether requests may be servable with these options, as far as a short search without regard to groups can say; if not,
     /// which are in conflict.
-    fn may_be_servable_as(
+    pub(super) fn may_be_servable_as(
         &self,
         table: &Table<'_>,
         asks: &[Ask],

@@ -25,7 +25,7 @@ pub(super) struct Table<'a> {
 /// One option of a request.
 #[derive(Debug)]
 pub(super) struct Row<'a> {
-    pub(super) prepared: Prepared<'a>,
+    pub(super) prepared: Rc<Prepared<'a>>,
     /// Which pools may serve it but for their NUMA node.
     suited: Rc<[bool]>,
     /// Which bins may serve it.
@@ -39,7 +39,7 @@ impl<'a> Row<'a> {
         let mut own = Bits::none(bins.list.len());
         let of_pools = bins.list.iter().enumerate().filter(|(_, bin)| allowed[bin.pool]);
         of_pools.for_each(|(bin, _)| own.insert(bin));
-        Row { prepared, suited, bins: own }
+        Row { prepared: Rc::new(prepared), suited, bins: own }
     }
 
     /// Whether all that can serve another option of the same request can serve this one, of which it needs no more.
@@ -89,9 +89,8 @@ impl<'a> Table<'a> {
         budget.work((table.options.iter().map(Vec::len).sum::<usize>() * bins.list.len()) as u64)?;
         let mut kinds: BTreeMap<Vec<bool>, usize> = BTreeMap::new();
         let kind_of = |bin: usize| {
-            let serves = table.options.iter().flatten().map(|row| row.bins.contains(bin)).collect();
             let next = kinds.len();
-            *kinds.entry(serves).or_insert(next)
+            *kinds.entry(table.served_by(bin)).or_insert(next)
         };
         let of_bins: Vec<usize> = (0..bins.list.len()).map(kind_of).collect();
         if kinds.len() <= 64 {
@@ -113,6 +112,30 @@ impl<'a> Table<'a> {
             options.push(own.iter().enumerate().map(row).collect());
         }
         Table::of(options, &solver.bins, solver.budget)
+    }
+
+    /// The same where requests may use only the bins that are theirs.
+    pub(super) fn only(
+        &self,
+        bins: &Bins,
+        is_theirs: impl Fn(usize, usize) -> bool,
+        budget: &Budget,
+    ) -> Result<Self, Exhausted> {
+        let rows = self.options.iter().map(Vec::len).sum::<usize>();
+        budget.work((rows * bins.list.len()) as u64)?;
+        let row = |request: usize, row: &Row<'a>| {
+            let mut own = row.bins.clone();
+            own.retain(|bin| is_theirs(request, bin));
+            Row { prepared: Rc::clone(&row.prepared), suited: Rc::clone(&row.suited), bins: own }
+        };
+        let options = self.options.iter().enumerate();
+        let options = options.map(|(request, rows)| rows.iter().map(|own| row(request, own)).collect());
+        Table::of(options.collect(), bins, budget)
+    }
+
+    /// For each option of each request whether a bin can serve it.
+    pub(super) fn served_by(&self, bin: usize) -> Vec<bool> {
+        self.options.iter().flatten().map(|row| row.bins.contains(bin)).collect()
     }
 
     /// What requests ask before anything is decided: the option of those that have but one.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Solver;
 use super::budget::Exhausted;
 use super::options::Failures;
-use super::problem::Ask;
+use super::problem::{Ask, Table};
 use super::search::Search;
 use crate::filter::Prepared;
 use crate::fit::NoFit;
@@ -95,7 +95,12 @@ impl Solver<'_> {
             *conflict = vec![request];
             return Ok(());
         }
-        if self.cells_from.is_none() && core.iter().all(|&request| table.options[request].len() == 1) {
+        // Counts do not tell which workload a device group goes to.
+        let is_contested = !self.contested(&table, conflict).is_empty();
+        if self.cells_from.is_none()
+            && !is_contested
+            && core.iter().all(|&request| table.options[request].len() == 1)
+        {
             let asks: Vec<Ask> = core.iter().map(|&request| Ask { request, option: Some(0) }).collect();
             let problem = self.problem(&table, &asks)?;
             let mut search = Search::new(&problem, self.budget);
@@ -108,6 +113,13 @@ impl Solver<'_> {
         }
         let mut failures = Failures::new(&table);
         let mut servable = |requests: &[usize]| match self.cells_from {
+            None if is_contested => {
+                let contested = self.contested(&table, requests);
+                let servable = |table: &Table<'_>| {
+                    Ok(self.servable_beside(&mut Failures::new(table), requests)?.then_some(()))
+                };
+                Ok(self.with_homes(&table, &contested, requests, servable)?.is_some())
+            }
             None => self.servable_beside(&mut failures, requests),
             Some(_) => self.servable(requests),
         };
