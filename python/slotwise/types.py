@@ -304,7 +304,7 @@ class Fits(_FitsRequired, total=False):
 
 
 class NoFit(TypedDict):
-    """The answer *no fit*: a smallest set of requests that cannot be served together, and what they lack."""
+    """The answer *no fit*: a minimal set of requests that cannot be served together (without any one of them the rest can), and what they lack."""
 
     outcome: Literal["no_fit"]
     message: str

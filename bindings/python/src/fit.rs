@@ -63,7 +63,7 @@ impl Fit {
         })
     }
 
-    /// The indexes of a smallest set of requests that cannot be served together; empty unless the answer is *no*.
+    /// The indexes of a minimal set of requests that cannot be served together; empty unless the answer is *no*.
     #[getter]
     fn conflict(&self) -> Vec<usize> {
         match &self.0 {

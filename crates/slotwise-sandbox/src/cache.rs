@@ -123,6 +123,8 @@ impl Cache {
     }
 
     /// Removes the oldest entries where there are too many, such as those of earlier versions.
+    ///
+    /// Others may do the same at the same time: what is gone already is passed over.
     fn prune(&self) -> std::io::Result<()> {
         let mut entries = Vec::new();
         for entry in rustix::fs::Dir::read_from(&self.directory)? {
@@ -130,12 +132,13 @@ impl Cache {
             if !name.to_bytes().ends_with(SUFFIX.as_bytes()) {
                 continue;
             }
-            let stat = rustix::fs::statat(&self.directory, &name, AtFlags::SYMLINK_NOFOLLOW)?;
-            entries.push((stat.st_mtime, name));
+            if let Ok(stat) = rustix::fs::statat(&self.directory, &name, AtFlags::SYMLINK_NOFOLLOW) {
+                entries.push((stat.st_mtime, name));
+            }
         }
         entries.sort();
         for (_, name) in entries.iter().take(entries.len().saturating_sub(MAX_ENTRIES)) {
-            rustix::fs::unlinkat(&self.directory, name, AtFlags::empty())?;
+            let _ = rustix::fs::unlinkat(&self.directory, name, AtFlags::empty());
         }
         Ok(())
     }

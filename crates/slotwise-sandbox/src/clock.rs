@@ -13,7 +13,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::mm::{self, Advice, MapFlags, ProtFlags};
 
@@ -29,7 +29,7 @@ pub(crate) struct Clock {
     thread: Option<JoinHandle<()>>,
     /// The clock of a process that was forked from this one. Not a lock: one that is held while the process forks would
     /// stay held in the child.
-    forked: OnceLock<Option<Box<Clock>>>,
+    forked: OnceLock<Box<Clock>>,
 }
 
 #[derive(Debug, Default)]
@@ -56,8 +56,16 @@ impl Clock {
                     std::thread::park();
                 }
                 state.asleep.store(false, Ordering::SeqCst);
-                // The last call may end, and the clock be dropped, in the middle of a tick.
-                std::thread::park_timeout(TICK);
+                // The last call may end, and the clock be dropped, in the middle of a tick. Who began a call may wake
+                // this thread when it is awake already, which makes no tick shorter.
+                let end = Instant::now() + TICK;
+                while !state.closed.load(Ordering::SeqCst) {
+                    let left = end.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        break;
+                    }
+                    std::thread::park_timeout(left);
+                }
                 engine.increment_epoch();
             }
         })?;
@@ -74,11 +82,15 @@ impl Clock {
     /// Notes that a call runs, until the result is dropped.
     pub(crate) fn run(&self, engine: &wasmtime::Engine) -> io::Result<Running<'_>> {
         if self.process.was_forked() {
-            let forked = self.forked.get_or_init(|| Clock::start(engine).ok().map(Box::new));
-            return match forked {
-                Some(clock) => clock.run(engine),
-                None => Err(io::Error::other("the clock of this process could not be started")),
+            let clock = match self.forked.get() {
+                Some(clock) => clock,
+                None => {
+                    // Where there was no thread to be had, the next call tries again.
+                    let clock = Box::new(Clock::start(engine)?);
+                    self.forked.get_or_init(|| clock)
+                }
             };
+            return clock.run(engine);
         }
         self.shared.calls.fetch_add(1, Ordering::SeqCst);
         if self.shared.asleep.load(Ordering::SeqCst)

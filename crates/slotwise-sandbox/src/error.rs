@@ -129,28 +129,28 @@ impl Error {
         if reason.contains("fuel allocated for hostcalls has been exhausted") {
             return Error::ResultTooLarge { limit: limits.result };
         }
-        Error::Trap(plain(clip(&reason, MAX_REASON)))
+        Error::Trap(plain(&reason, MAX_REASON))
     }
 }
 
 /// The longest reason that is told of what is wrong with a component, in bytes: names in it can be long.
 pub(crate) const MAX_REASON: usize = 1024;
 
-/// As much of a text as has at most so many bytes.
-pub(crate) fn clip(text: &str, bytes: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes)]
-}
-
 /// A guest's text as it may stand in a log or on a terminal: what would steer it, begin a line, or turn the direction of the
-/// text around is written out.
-pub(crate) fn plain(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
+/// text around is written out. What comes after so many bytes of that is cut off.
+pub(crate) fn plain(text: &str, bytes: usize) -> String {
+    let mut plain = String::with_capacity(text.len().min(bytes));
     for c in text.chars() {
         let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        let before = plain.len();
         if c.is_control() || turns {
             plain.extend(c.escape_default());
         } else {
             plain.push(c);
+        }
+        if plain.len() > bytes {
+            plain.truncate(before);
+            break;
         }
     }
     plain

@@ -8,7 +8,7 @@ use wasmtime::{Config, PoolingAllocationConfig, Store};
 
 use crate::cache::Cache;
 use crate::clock::{Clock, Running};
-use crate::error::{Error, MAX_REASON, Result, clip, plain};
+use crate::error::{Error, MAX_REASON, Result, plain};
 use crate::limits::{Limits, MAX_COMPONENT_BYTES};
 use crate::meter::Meter;
 
@@ -77,7 +77,7 @@ impl Runtime {
         };
         let ty = component.component_type();
         match ty.imports(&self.engine).find(|(name, _)| !allowed.contains(name)) {
-            Some((name, _)) => Err(Error::UnexpectedImport(plain(clip(name, MAX_REASON)))),
+            Some((name, _)) => Err(Error::UnexpectedImport(plain(name, MAX_REASON))),
             None => Ok((component, from_cache)),
         }
     }
@@ -149,5 +149,5 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
 /// The sentence that wasmtime's error ends with, after the context that it puts in front.
 pub(crate) fn reason(error: &wasmtime::Error) -> String {
     let reason = error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ");
-    plain(clip(&reason, MAX_REASON))
+    plain(&reason, MAX_REASON)
 }

@@ -321,6 +321,19 @@ fn a_failure_closes_the_query_unless_the_operator_decided_otherwise() {
     assert_eq!((counters.calls, counters.dropped), (2, true));
 }
 
+#[test]
+fn who_waits_while_a_policy_is_dropped_does_not_ask_it() {
+    let limits = Limits { time: Duration::from_millis(100), instances: 1, ..Limits::for_policies() };
+    let options = PolicyOptions { limits, on_failure: OnFailure::DropAfter(1), ..PolicyOptions::default() };
+    let loops = &Policy::from_bytes(&hostile("endless_loop"), options).expect("a policy");
+    let failed = std::thread::scope(|scope| {
+        let ask = || with_query(|query| policy::filter(&[loops], query, &hosts(3)).is_err());
+        let askers: Vec<_> = (0..20).map(|_| scope.spawn(ask)).collect();
+        askers.into_iter().filter_map(|asker| asker.join().ok()).filter(|failed| *failed).count()
+    });
+    assert_eq!((failed, loops.counters().calls), (1, 1), "{:?}", loops.counters());
+}
+
 // Components that are no policy.
 
 #[track_caller]

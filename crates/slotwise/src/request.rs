@@ -419,7 +419,10 @@ impl Workload {
                     )
                     .inside("numa_cells_from")
             };
-            if self.numa_cells.is_some() || choice.count == 0 || choice.count > choice.from.len() {
+            if self.numa_cells.is_some() {
+                return Err(refuse("the guest's NUMA cells are both given and to be chosen".to_owned()));
+            }
+            if choice.count == 0 || choice.count > choice.from.len() {
                 return Err(refuse(format!(
                     "cannot choose {} of {} NUMA cells",
                     choice.count,
@@ -489,17 +492,14 @@ impl Workload {
             let place = |e: Error| e.inside(format!("constraints[{i}]"));
             let mut spanned = std::collections::BTreeSet::new();
             for (n, &request) in constraint.requests.iter().enumerate() {
-                if request >= self.requests.len() || !spanned.insert(request) {
-                    let error = Error::new(
-                        ErrorKind::InvalidRequest,
-                        format!("request {request} does not exist, or is named twice"),
-                    )
-                    .with_help(format!(
-                        "name requests 0 to {}, each once",
-                        self.requests.len().saturating_sub(1)
-                    ));
-                    return Err(place(error.inside(format!("requests[{n}]"))));
-                }
+                let (what, help) = match self.requests.len().checked_sub(1) {
+                    None => ("does not exist", "this workload has no requests to constrain".to_owned()),
+                    Some(last) if request > last => ("does not exist", format!("name requests 0 to {last}")),
+                    Some(_) if spanned.insert(request) => continue,
+                    Some(_) => ("is named twice", "name each request once".to_owned()),
+                };
+                let error = Error::new(ErrorKind::InvalidRequest, format!("request {request} {what}"));
+                return Err(place(error.with_help(help).inside(format!("requests[{n}]"))));
             }
             if spanned.is_empty() {
                 return Err(place(Error::new(

@@ -123,6 +123,19 @@ pub(super) struct Failures {
     dropped: AtomicBool,
 }
 
+/// A failure that was counted.
+pub(super) struct Failed {
+    kind: FailureKind,
+    /// Whether it is the first of its kind.
+    is_first: bool,
+    /// How many there were with it.
+    total: u64,
+    /// Whether the query goes on as if the policy had passed everything.
+    is_neutral: bool,
+    /// Whether the policy was dropped with it.
+    drops: bool,
+}
+
 impl Failures {
     pub(super) fn new(mode: OnFailure) -> Self {
         Failures {
@@ -146,37 +159,42 @@ impl Failures {
         self.answered.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts a failure, logs the first of its kind, and decides what the call gives.
-    pub(super) fn failed<T>(
-        &self,
-        policy: &str,
-        log: &Log,
-        error: &Error,
-        neutral: impl FnOnce() -> T,
-    ) -> slotwise::Result<T> {
+    /// Counts a failure, and drops the policy if that was one too many.
+    pub(super) fn count(&self, error: &Error) -> Failed {
         let kind = FailureKind::of(error);
         let of_kind =
             self.by_kind.iter().zip(FailureKind::ALL).find(|(_, k)| *k == kind).map(|(count, _)| count);
-        if of_kind.is_some_and(|count| count.fetch_add(1, Ordering::Relaxed) == 0) {
+        let is_first = of_kind.is_some_and(|count| count.fetch_add(1, Ordering::Relaxed) == 0);
+        let total = self.total.fetch_add(1, Ordering::Relaxed) + 1;
+        let (is_neutral, drops) = match self.mode {
+            OnFailure::Open => (true, false),
+            OnFailure::Closed => (false, false),
+            OnFailure::DropAfter(count) => {
+                let count = count.max(1);
+                (total > count, total >= count && !self.dropped.swap(true, Ordering::Relaxed))
+            }
+        };
+        Failed { kind, is_first, total, is_neutral, drops }
+    }
+
+    /// Logs a failure that was counted, and gives what the call gives.
+    pub(super) fn give<T>(
+        policy: &str,
+        log: &Log,
+        error: &Error,
+        failed: &Failed,
+        neutral: impl FnOnce() -> T,
+    ) -> slotwise::Result<T> {
+        let Failed { kind, is_first, total, is_neutral, drops } = *failed;
+        if is_first {
             let text = format!("{error}; later failures of this kind ({}) are counted only", kind.name());
             log.write(policy, LogLevel::Error, text);
         }
-        let total = self.total.fetch_add(1, Ordering::Relaxed) + 1;
-        match self.mode {
-            OnFailure::Open => return Ok(neutral()),
-            OnFailure::Closed => {}
-            OnFailure::DropAfter(count) => {
-                let count = count.max(1);
-                if total >= count && !self.dropped.swap(true, Ordering::Relaxed) {
-                    let text = format!("dropped after {total} failures; it is not asked any more");
-                    log.write(policy, LogLevel::Error, text);
-                }
-                if total > count {
-                    return Ok(neutral());
-                }
-            }
+        if drops {
+            let text = format!("dropped after {total} failures; it is not asked any more");
+            log.write(policy, LogLevel::Error, text);
         }
-        Err(error.at_call(policy))
+        if is_neutral { Ok(neutral()) } else { Err(error.at_call(policy)) }
     }
 
     pub(super) fn counters(&self, log: &Log) -> Counters {

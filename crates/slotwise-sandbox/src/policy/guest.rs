@@ -5,7 +5,7 @@ use slotwise::policy::{DeviceTable, HostTable, Query, Scope, Sets, Texts, Verdic
 
 use super::host::Live;
 use super::log::{Lines, LogLevel};
-use crate::error::{Error, clip, plain};
+use crate::error::{Error, plain};
 use crate::limits::Limits;
 use crate::meter::Meter;
 
@@ -87,7 +87,7 @@ impl Live {
         if let Some(long) = verdicts.reasons.iter().position(|reason| reason.len() > MAX_REASON) {
             return wrong(format!("reason {long} has over {MAX_REASON} bytes"));
         }
-        let reasons = verdicts.reasons.iter().map(|reason| plain(reason)).collect();
+        let reasons = verdicts.reasons.iter().map(|reason| plain(reason, MAX_REASON)).collect();
         Verdicts::new(rows.to_hosts(verdicts.codes), reasons)
             .or_else(|error| wrong(error.message().to_owned()))
     }
@@ -144,7 +144,7 @@ fn wrong<T>(what: String) -> wasmtime::Result<T> {
 
 /// A failure that the policy reports itself, with as much of its text as fits into a log.
 pub(super) fn refused(reason: &str) -> wasmtime::Error {
-    wasmtime::Error::new(Error::Refused(plain(clip(reason, MAX_REASON))))
+    wasmtime::Error::new(Error::Refused(plain(reason, MAX_REASON)))
 }
 
 // Columns. What the policy does not read is not handed over.

@@ -11,8 +11,8 @@ use wasmtime::component::{HasSelf, Linker};
 
 use super::failures::{Counters, Failures, OnFailure};
 use super::guest::{self, Guest, bindings};
-use super::log::Log;
-use super::slots::Slots;
+use super::log::{Lines, Log};
+use super::slots::{Slot, Slots};
 use super::{CodeOrigin, LOG_INTERFACE, PolicyOptions};
 use crate::cache::Cache;
 use crate::clock::Running;
@@ -116,14 +116,16 @@ impl Policy {
         let mut store = inner.runtime.store(Guest::new(&limits));
         let running = inner.runtime.begin(&mut store)?;
         let instance = inner.code.instance_pre().instantiate(&mut store);
-        let instance = instance.map_err(|error| Error::stopped(error, &limits))?;
-        // The names are all there; what this compares are the types.
-        let policy =
-            bindings::Policy::new(&mut store, &instance).map_err(|error| Error::WrongType(reason(&error)))?;
-        let scope = inner.configure(&mut store, &policy)?;
+        let scope = instance
+            .map_err(|error| Error::stopped(error, &limits))
+            // The names are all there; what this compares are the types.
+            .and_then(|instance| {
+                bindings::Policy::new(&mut store, &instance).map_err(|error| Error::WrongType(reason(&error)))
+            })
+            .and_then(|policy| inner.configure(&mut store, &policy));
         drop(running);
         inner.log.take(&inner.name, &mut store.data_mut().lines);
-        inner.scope = scope;
+        inner.scope = scope?;
         Ok(Policy(Arc::new(inner)))
     }
 
@@ -191,17 +193,28 @@ impl Policy {
     }
 
     /// Asks the policy unless it was dropped, and answers `neutral` where it fails open.
-    fn ask<T>(&self, call: impl FnOnce() -> Result<T>, neutral: impl FnOnce() -> T) -> slotwise::Result<T> {
-        let Inner { name, failures, log, .. } = &*self.0;
+    fn ask<T>(
+        &self,
+        call: impl FnOnce(&mut Live, Scope) -> wasmtime::Result<T>,
+        neutral: impl FnOnce() -> T,
+    ) -> slotwise::Result<T> {
+        let Inner { name, failures, log, slots, .. } = &*self.0;
         if failures.is_dropped() {
             return Ok(neutral());
         }
-        match call() {
+        let (slot, kept) = slots.take();
+        // It may have been dropped while this call waited.
+        if failures.is_dropped() {
+            drop(kept);
+            drop(slot);
+            return Ok(neutral());
+        }
+        match self.0.call_in(slot, kept, call, |error| failures.count(error)) {
             Ok(answer) => {
                 failures.answered();
                 Ok(answer)
             }
-            Err(error) => failures.failed(name, log, &error, neutral),
+            Err((error, failed)) => Failures::give(name, log, &error, &failed, neutral),
         }
     }
 }
@@ -216,15 +229,15 @@ impl slotwise::policy::Policy for Policy {
     }
 
     fn filter(&self, query: &Query<'_>, hosts: &HostTable) -> slotwise::Result<Verdicts> {
-        self.ask(|| self.try_filter(query, hosts), || Verdicts::all_pass(hosts.len()))
+        self.ask(|live, scope| live.filter(scope, query, hosts), || Verdicts::all_pass(hosts.len()))
     }
 
     fn score(&self, query: &Query<'_>, hosts: &HostTable) -> slotwise::Result<Vec<f64>> {
-        self.ask(|| self.try_score(query, hosts), || vec![0.0; hosts.len()])
+        self.ask(|live, scope| live.score(scope, query, hosts), || vec![0.0; hosts.len()])
     }
 
     fn prefer(&self, query: &Query<'_>, devices: &DeviceTable) -> slotwise::Result<Vec<f64>> {
-        self.ask(|| self.try_prefer(query, devices), || vec![0.0; devices.len()])
+        self.ask(|live, scope| live.prefer(scope, query, devices), || vec![0.0; devices.len()])
     }
 }
 
@@ -239,14 +252,20 @@ impl fmt::Debug for Policy {
 }
 
 impl Inner {
-    /// Makes an instance and configures it; time and fuel count from here, until the last of the result is dropped.
-    fn start(&self) -> Result<(Live, Running<'_>)> {
+    /// Makes an instance and configures it; time and fuel count from here, until the last of the result is dropped. What it
+    /// wrote to the log comes with an error too: it may say why.
+    fn start(&self) -> std::result::Result<(Live, Running<'_>), (Error, Lines)> {
         let mut store = self.runtime.store(Guest::new(&self.runtime.limits));
-        let running = self.runtime.begin(&mut store)?;
-        let policy =
-            self.code.instantiate(&mut store).map_err(|error| Error::stopped(error, &self.runtime.limits))?;
-        self.configure(&mut store, &policy)?;
-        Ok((Live { store, policy }, running))
+        let running = self.runtime.begin(&mut store).map_err(|error| (error, Lines::default()))?;
+        let policy = self
+            .code
+            .instantiate(&mut store)
+            .map_err(|error| Error::stopped(error, &self.runtime.limits))
+            .and_then(|policy| self.configure(&mut store, &policy).map(|_| policy));
+        match policy {
+            Ok(policy) => Ok((Live { store, policy }, running)),
+            Err(error) => Err((error, std::mem::take(&mut store.data_mut().lines))),
+        }
     }
 
     /// Hands the configuration over, and takes what the policy answers and reads.
@@ -261,30 +280,53 @@ impl Inner {
 
     /// Runs one call in an instance of its own, or in one that was kept; an instance that failed is thrown away.
     fn call<T>(&self, call: impl FnOnce(&mut Live, Scope) -> wasmtime::Result<T>) -> Result<T> {
-        let (answer, mut lines) = {
-            let (slot, kept) = self.slots.take();
-            let (mut live, running) = match kept {
-                Some(mut live) => {
-                    let running = self.runtime.begin(&mut live.store)?;
-                    (live, running)
+        let (slot, kept) = self.slots.take();
+        self.call_in(slot, kept, call, |_| ()).map_err(|(error, ())| error)
+    }
+
+    /// The same in a slot. An error is counted before the slot is free: whoever waits for it may have to know.
+    fn call_in<T, C>(
+        &self,
+        slot: Slot<'_, Live>,
+        kept: Option<Live>,
+        call: impl FnOnce(&mut Live, Scope) -> wasmtime::Result<T>,
+        count: impl FnOnce(&Error) -> C,
+    ) -> std::result::Result<T, (Error, C)> {
+        let counted = |error: Error| {
+            let counted = count(&error);
+            (error, counted)
+        };
+        let started = match kept {
+            Some(mut live) => match self.runtime.begin(&mut live.store) {
+                Ok(running) => Ok((live, running)),
+                Err(error) => Err((error, Lines::default())),
+            },
+            // Making the instance counts: the call as a whole is what has a limit.
+            None => self.start(),
+        };
+        let (answer, mut lines) = match started {
+            Ok((mut live, running)) => {
+                let answer = call(&mut live, self.scope);
+                drop(running);
+                let answer = answer.map_err(|error| counted(Error::stopped(error, &self.runtime.limits)));
+                let lines = std::mem::take(&mut live.store.data_mut().lines);
+                if answer.is_ok() && self.keep_instances {
+                    slot.keep(live);
+                } else {
+                    // Before the slot is free, so that whoever takes it finds room for an instance.
+                    drop(live);
+                    drop(slot);
                 }
-                // Making the instance counts: the call as a whole is what has a limit.
-                None => self.start()?,
-            };
-            let answer = call(&mut live, self.scope);
-            drop(running);
-            let lines = std::mem::take(&mut live.store.data_mut().lines);
-            if answer.is_ok() && self.keep_instances {
-                slot.keep(live);
-            } else {
-                // Before the slot is free, so that whoever takes it finds room for an instance.
-                drop(live);
-                drop(slot);
+                (answer, lines)
             }
-            (answer, lines)
+            Err((error, lines)) => {
+                let error = counted(error);
+                drop(slot);
+                (Err(error), lines)
+            }
         };
         // Whoever takes the lines may ask the policy again: the slot is free by now.
         self.log.take(&self.name, &mut lines);
-        answer.map_err(|error| Error::stopped(error, &self.runtime.limits))
+        answer
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::error::{clip, plain};
+use crate::error::plain;
 
 /// How much a line matters.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -62,7 +62,7 @@ pub(super) struct Lines {
 impl Lines {
     pub(super) fn push(&mut self, level: LogLevel, text: &str) {
         if self.kept.len() < MAX_LINES {
-            self.kept.push((level, plain(clip(text, MAX_LINE))));
+            self.kept.push((level, plain(text, MAX_LINE)));
         } else {
             self.lost = self.lost.saturating_add(1);
         }
@@ -128,6 +128,7 @@ mod tests {
         }
         assert_eq!(lines.kept[0].1, "a\\u{1b}[31mb\\nc\\u{85}\\u{2028}d\\u{202e}e\u{200d}");
         assert_eq!(lines.kept[1].1.len(), 1024);
+        assert_eq!(plain(&"\u{1b}".repeat(1000), 1024), "\\u{1b}".repeat(170), "what is written out counts");
         assert_eq!((lines.kept.len(), lines.lost), (64, 38));
     }
 }

@@ -1,4 +1,7 @@
 //! How many instances of one policy live at once, and those that wait for their next call.
+//!
+//! A process that is forked while a call runs leaves that call's slot taken in the child for ever: the thread that would
+//! give it back is not there. The manual tells schedulers to fork before they ask.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
