@@ -63,7 +63,7 @@ pub(crate) fn exact(
     attributes: Option<&dyn Attributes>,
     budget: &Budget,
 ) -> Result<Decision> {
-    let grouped = pools.list.iter().any(|pool| pool.attributes.text(DEVICE_GROUP).is_some());
+    let grouped = has_groups(pools);
     let ordered =
         !workload.prefer_devices.is_empty() && pools.list.iter().any(|pool| !pool.devices.is_empty());
     if workload.is_plain() && !grouped && !ordered {
@@ -76,9 +76,14 @@ pub(crate) fn exact(
     Solver::new(pools, &[workload], attributes, budget).map(Solver::decide)
 }
 
+/// Whether any device is in a group, which is handed out as a whole.
+pub(crate) fn has_groups(pools: &Pools) -> bool {
+    pools.list.iter().any(|pool| pool.attributes.text(DEVICE_GROUP).is_some())
+}
+
 /// Whether there is an assignment, without the choice or the reason; `None` if the search budget ran out.
 pub(crate) fn servable(pools: &Pools, workload: &Workload) -> Option<bool> {
-    let grouped = pools.list.iter().any(|pool| pool.attributes.text(DEVICE_GROUP).is_some());
+    let grouped = has_groups(pools);
     if workload.is_plain() && !grouped {
         match greedy(pools, workload) {
             Greedy::Fits(_) => return Some(true),

@@ -387,12 +387,37 @@ fn copies(pools: &Pools, workload: &Workload, most: u32) -> u32 {
 /// Whether the pools can serve so many copies of a workload together.
 fn serves_copies(pools: &Pools, workload: &Workload, copies: u32) -> bool {
     let bound = workload.requests.iter().any(|request| !workload.providers(request).is_empty());
-    if workload.is_plain() && !bound {
-        // Several plain requests of a kind are one request of their counts together.
+    if workload.is_plain() && !bound && !solve::has_groups(pools) {
+        // Several plain requests of a kind are one request of their counts together. A group goes to one copy as a whole.
         let mut all = workload.clone();
         all.requests.iter_mut().for_each(|request| request.count = request.count.saturating_mul(copies));
         return pools.verdict(&all) == Some(true);
     }
     let copies = vec![workload; copies as usize];
     solve::joint(pools, &copies, None, &Budget::of(&copies)).is_ok_and(|fit| fit.fits())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_never_share_a_device_group() {
+        let pool = |board: &str, ids: &str| {
+            format!(
+                r#"{{"vendor_id": "10de", "product_id": "{ids}", "count": 1, "device_group": "{board}"}}"#
+            )
+        };
+        let list = ["a", "b", "c"].map(|board| pool(board, "2330") + ", " + &pool(board, "2331")).join(", ");
+        let pools = Pools::new(crate::json::parse(&format!("[{list}]"), "pools").expect("pools"), None);
+        let of = |alternative: &str, count: u32| {
+            let request =
+                format!(r#"{{"requests": [{{"count": {count}, "alternatives": [{alternative}]}}]}}"#);
+            crate::json::parse::<Workload>(&request, "workload").expect("a workload")
+        };
+        // A board has two devices, and whoever gets it gets both.
+        assert_eq!(copies(&pools, &of("{}", 1), 8), 0);
+        assert_eq!(copies(&pools, &of("{}", 2), 8), 3);
+        assert_eq!(copies(&pools, &of(r#"{"product_id": "2330"}"#, 1), 8), 3);
+    }
 }
