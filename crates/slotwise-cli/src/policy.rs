@@ -1,5 +1,6 @@
 //! `slotwise policy`: what a policy is made of, and what it says.
 
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use slotwise::policy::{self, DeviceTable, HostTable, QueryDocument};
 use slotwise::{ErrorKind, ExtraInfo};
-use slotwise_sandbox::{Error, Inspection, Limits, LogLine, Policy, PolicyOptions, scope_names};
+use slotwise_sandbox::{
+    Error, Inspection, Limits, LogLine, MAX_COMPONENT_BYTES, Policy, PolicyOptions, scope_names,
+};
 
 use crate::answer::Answer;
 use crate::args::{PolicyCommand, PolicyFile, PolicyInspect, PolicyQuery, PolicyRun};
@@ -95,8 +98,11 @@ pub(crate) fn hosts(path: &Path) -> Result<HostTable> {
 
 fn inspect(args: &PolicyInspect) -> Result<Answer> {
     let path = &args.policy.file;
-    let bytes = std::fs::read(path)
-        .map_err(|source| at_load(path, &Error::Unreadable { path: path.clone(), source }))?;
+    let unreadable = |source| at_load(path, &Error::Unreadable { path: path.clone(), source });
+    let mut bytes = Vec::new();
+    // One byte more than any that may be inspected shows that it is too large.
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    file.take(MAX_COMPONENT_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     let found = slotwise_sandbox::inspect(&bytes).map_err(|error| at_load(path, &error))?;
     let options = options(&args.policy)?;
     let limits = options.limits.clone();

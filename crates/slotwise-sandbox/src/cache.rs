@@ -13,6 +13,7 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::buffer::spare_capacity;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
@@ -107,10 +108,11 @@ impl Cache {
     /// Writes an entry under another name and moves it to its own, so that nobody sees half of one.
     fn write(&self, name: &str, key: &[u8; 32], code: &[u8]) -> std::io::Result<()> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
-        let own = format!(".{}-{}{SUFFIX}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        // Processes of several containers may have the same id, and one that died halfway may have left a name.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos());
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let own = format!(".{}-{now}-{count}{SUFFIX}", std::process::id());
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        // A process with the same id that died halfway may have left this name.
-        let _ = rustix::fs::unlinkat(&self.directory, &own, AtFlags::empty());
         let mut file = File::from(rustix::fs::openat(&self.directory, &own, flags, Mode::RUSR | Mode::WUSR)?);
         let written = file
             .write_all(&header(key, code))

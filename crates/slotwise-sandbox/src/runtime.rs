@@ -71,15 +71,26 @@ impl Runtime {
         if bytes.len() > MAX_COMPONENT_BYTES {
             return Err(Error::ComponentTooLarge { limit: MAX_COMPONENT_BYTES });
         }
+        let imports_no_more = |component: &Component| {
+            let ty = component.component_type();
+            match ty.imports(&self.engine).find(|(name, _)| !allowed.contains(name)) {
+                Some((name, _)) => Err(Error::UnexpectedImport(plain(name, MAX_REASON))),
+                None => Ok(()),
+            }
+        };
+        // What is refused is not stored either.
+        let compile = |engine: &wasmtime::Engine, bytes: &[u8]| {
+            let component = compile(engine, bytes)?;
+            imports_no_more(&component).map(|()| component)
+        };
         let (component, from_cache) = match cache {
             None => (compile(&self.engine, bytes)?, false),
             Some(cache) => cache.component(&self.engine, bytes, compile)?,
         };
-        let ty = component.component_type();
-        match ty.imports(&self.engine).find(|(name, _)| !allowed.contains(name)) {
-            Some((name, _)) => Err(Error::UnexpectedImport(plain(name, MAX_REASON))),
-            None => Ok((component, from_cache)),
+        if from_cache {
+            imports_no_more(&component)?;
         }
+        Ok((component, from_cache))
     }
 
     /// Compiles a component, whatever it imports.

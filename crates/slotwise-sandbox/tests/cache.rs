@@ -187,6 +187,36 @@ fn a_damaged_or_forged_entry_is_never_loaded() {
 }
 
 #[test]
+fn a_component_that_is_refused_is_not_stored() {
+    let cache = folder();
+    let options = PolicyOptions { cache: Some(cache.path().to_owned()), ..PolicyOptions::default() };
+    let component = wat::parse_str("(component (import \"wasi:cli/environment@0.2.0\" (instance)))");
+    let error = Policy::from_bytes(&component.expect("a component"), options).expect_err("an import");
+    assert!(matches!(error, Error::UnexpectedImport(_)), "{error}");
+    assert!(entries(cache.path()).is_empty());
+}
+
+#[test]
+fn the_oldest_entries_go_and_other_files_stay() {
+    let cache = folder();
+    let old = |number: u32| {
+        let file = fs::File::create(cache.path().join(format!("{number}.slotwise-code"))).expect("an entry");
+        let age = std::time::Duration::from_secs(1_000 + u64::from(number));
+        file.set_modified(SystemTime::now() - age).expect("a time");
+    };
+    (0..300).for_each(old);
+    fs::write(cache.path().join("notes.txt"), "mine").expect("a file");
+    // What cannot be removed stops nothing.
+    fs::create_dir(cache.path().join("folder.slotwise-code")).expect("a folder");
+    assert!(!load(cache.path()));
+    let left = entries(cache.path());
+    assert_eq!(left.len(), 256 + 1, "as many as are kept, and a file that is no entry");
+    assert!(left.iter().any(|path| path.ends_with("notes.txt")));
+    assert!(left.iter().any(|path| path.ends_with("0.slotwise-code")), "the youngest of the old");
+    assert!(load(cache.path()), "the new one stays");
+}
+
+#[test]
 fn many_writers_at_once_leave_one_whole_entry() {
     let cache = folder();
     std::thread::scope(|scope| {
