@@ -143,11 +143,7 @@ fn limits_table(found: &Inspection, limits: &Limits) -> String {
     let row =
         |what: &str, has: Option<String>, limit: Option<String>| vec![Some(what.to_owned()), has, limit];
     let rows = [
-        row(
-            "component, bytes",
-            Some(found.bytes.to_string()),
-            Some(slotwise_sandbox::MAX_COMPONENT_BYTES.to_string()),
-        ),
+        row("component, bytes", Some(found.bytes.to_string()), Some(MAX_COMPONENT_BYTES.to_string())),
         row("compiled code, bytes", Some(found.compiled_bytes.to_string()), None),
         row("memory, bytes", Some(found.initial_memory.to_string()), Some(limits.memory.to_string())),
         row("table entries", Some(found.initial_table.to_string()), Some(limits.table.to_string())),
