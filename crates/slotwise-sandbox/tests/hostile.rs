@@ -144,6 +144,7 @@ fn every_fixture_has_an_expectation() {
         "log_flood",
         "negative_zero",
         "refuses_at_length",
+        "says_why_it_refuses",
         "works_twice",
     ];
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hostile");
@@ -274,6 +275,16 @@ fn a_flood_of_log_lines_is_cut_off_and_counted() {
     assert_eq!(lines[64].text, "936 more lines of one call are not kept");
     let counters = policy.counters();
     assert_eq!((counters.calls, counters.log_lines, counters.log_lines_lost), (1, 64, 936));
+}
+
+#[test]
+fn what_is_logged_before_a_start_fails_is_not_lost() {
+    let (lines, options) = recorder();
+    let error = load("says_why_it_refuses", options).expect_err("a refusal");
+    assert!(matches!(error, Error::Refused(_)), "{error}");
+    let lines = lines.lock().expect("lines");
+    let lines: Vec<_> = lines.iter().map(|line| (line.level, line.text.as_str())).collect();
+    assert_eq!(lines, [(LogLevel::Error, "refused")]);
 }
 
 /// Asks so often, and gives how each question ended and what was logged.
