@@ -1,6 +1,5 @@
 //! `slotwise policy`: what a policy is made of, and what it says.
 
-use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,11 +97,7 @@ pub(crate) fn hosts(path: &Path) -> Result<HostTable> {
 
 fn inspect(args: &PolicyInspect) -> Result<Answer> {
     let path = &args.policy.file;
-    let unreadable = |source| at_load(path, &Error::Unreadable { path: path.clone(), source });
-    let mut bytes = Vec::new();
-    // One byte more than any that may be inspected shows that it is too large.
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    file.take(MAX_COMPONENT_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    let bytes = slotwise_sandbox::read_component(path).map_err(|error| at_load(path, &error))?;
     let found = slotwise_sandbox::inspect(&bytes).map_err(|error| at_load(path, &error))?;
     let options = options(&args.policy)?;
     let limits = options.limits.clone();

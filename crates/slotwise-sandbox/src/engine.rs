@@ -13,7 +13,7 @@ use wasmtime::component::{Linker, ResourceAny};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::meter::Meter;
-use crate::runtime::{Allocation, Runtime, read, reason};
+use crate::runtime::{Allocation, Runtime, read_component, reason};
 
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic, reason = "generated from engine.wit")]
 mod bindings {
@@ -65,7 +65,7 @@ impl EngineComponent {
     ///
     /// [`Error::Unreadable`], or as [`EngineComponent::from_bytes`].
     pub fn load(path: impl AsRef<Path>, limits: Limits) -> Result<Self> {
-        EngineComponent::from_bytes(&read(path.as_ref())?, limits)
+        EngineComponent::from_bytes(&read_component(path.as_ref())?, limits)
     }
 
     /// Compiles a component, and makes one instance to see that it is the engine and fits its limits.

@@ -44,3 +44,5 @@ pub use policy::{
 };
 #[cfg(feature = "runtime")]
 pub use policy::{Inspection, inspect};
+#[cfg(feature = "runtime")]
+pub use runtime::read_component;

@@ -147,8 +147,12 @@ fn compile(engine: &wasmtime::Engine, bytes: &[u8]) -> Result<Component> {
     })
 }
 
-/// Reads the file of a component, as far as it is not larger than any that may be compiled.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
+/// Reads the file of a component, up to one byte more than any may have that is compiled.
+///
+/// # Errors
+///
+/// [`Error::Unreadable`].
+pub fn read_component(path: &Path) -> Result<Vec<u8>> {
     use std::io::Read;
     let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
     let mut bytes = Vec::new();

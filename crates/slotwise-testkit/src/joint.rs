@@ -253,11 +253,8 @@ fn all_servable(host: &Host, taken: &[PciAddress], workloads: &[Workload]) -> bo
         return all_servable(host, taken, rest);
     }
     let question = Question::new(host, &held(host, taken), first);
-    let uses = question.uses();
-    rest.iter().all(|other| other.requests.is_empty()) && !uses.is_empty()
-        || !rest.is_empty()
-            && uses.iter().any(|used| {
-                let taken: Vec<PciAddress> = taken.iter().chain(used).copied().collect();
-                all_servable(host, &taken, rest)
-            })
+    question.uses().iter().any(|used| {
+        let taken: Vec<PciAddress> = taken.iter().chain(used).copied().collect();
+        all_servable(host, &taken, rest)
+    })
 }

@@ -18,7 +18,7 @@ use crate::cache::Cache;
 use crate::clock::Running;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
-use crate::runtime::{Allocation, Runtime, read, reason};
+use crate::runtime::{Allocation, Runtime, read_component, reason};
 
 /// A loaded policy; clones are the same policy, with the same counters, and threads may ask it at once.
 ///
@@ -73,7 +73,7 @@ impl Policy {
     /// [`Error::Unreadable`], or as [`Policy::from_bytes`].
     pub fn load(path: impl AsRef<Path>, mut options: PolicyOptions) -> Result<Self> {
         let path = path.as_ref();
-        let bytes = read(path)?;
+        let bytes = read_component(path)?;
         if options.name.is_none() {
             options.name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
         }

@@ -81,7 +81,7 @@ impl Solver<'_> {
             if homes.len() < contested.len() {
                 if self.may_be_servable_as(&given, &given.asks(requests))?.is_ok() {
                     homes.push(0);
-                    if self.makes_a_difference(contested, &homes, &twins) {
+                    if makes_a_difference(contested, &homes, &twins) {
                         continue;
                     }
                 }
@@ -94,7 +94,7 @@ impl Solver<'_> {
                 *last += 1;
                 if *last == contested[homes.len() - 1].owners.len() {
                     homes.pop();
-                } else if self.makes_a_difference(contested, &homes, &twins) {
+                } else if makes_a_difference(contested, &homes, &twins) {
                     break;
                 }
             }
@@ -130,13 +130,13 @@ impl Solver<'_> {
         };
         (0..asked.len()).map(|owner| (0..owner).rev().find(|&other| is_same(owner, other))).collect()
     }
+}
 
-    /// Whether the last home is none that comes to the same as one that was tried before: alike groups go to workloads in
-    /// their order, and of workloads that ask for the same the first gets one first.
-    fn makes_a_difference(&self, contested: &[Contested], homes: &[usize], twins: &[Option<usize>]) -> bool {
-        let owner = |at: usize| contested[at].owners[homes[at]];
-        let Some(last) = homes.len().checked_sub(1) else { return true };
-        let is_ordered = !contested[last].is_alike || last == 0 || owner(last - 1) <= owner(last);
-        is_ordered && twins[owner(last)].is_none_or(|twin| (0..last).any(|at| owner(at) == twin))
-    }
+/// Whether the last home is none that comes to the same as one that was tried before: alike groups go to workloads in
+/// their order, and of workloads that ask for the same the first gets one first.
+fn makes_a_difference(contested: &[Contested], homes: &[usize], twins: &[Option<usize>]) -> bool {
+    let owner = |at: usize| contested[at].owners[homes[at]];
+    let Some(last) = homes.len().checked_sub(1) else { return true };
+    let is_ordered = !contested[last].is_alike || last == 0 || owner(last - 1) <= owner(last);
+    is_ordered && twins[owner(last)].is_none_or(|twin| (0..last).any(|at| owner(at) == twin))
 }
