@@ -369,7 +369,8 @@ typedef struct slotwise_bytes {
  * Receives one log line.
  *
  * `context` is what slotwise_log_set() was given, `level` a slotwise_log_level, `function` the name of the function that was
- * called, and `message` a UTF-8 text of `message_len` bytes followed by a NUL. Both texts live until it returns.
+ * called (for a policy's lines `slotwise_policy`), and `message` a UTF-8 text of `message_len` bytes followed by a NUL. Both
+ * texts live until it returns.
  * It is called by the thread that called the library (for a policy's lines by one that this thread waits for), by several at the
  * same time if they do, and while that thread's handle is in use: it must not use that handle, must not throw or jump out, and
  * calls that it makes itself are not logged.

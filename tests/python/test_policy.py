@@ -85,8 +85,9 @@ class TestPolicy(unittest.TestCase):
         with tempfile.NamedTemporaryFile(suffix=".wasm") as file:
             file.write(b"no component")
             file.flush()
-            with self.assertRaisesRegex(slotwise.InvalidPolicyError, "not a WebAssembly component"):
+            with self.assertRaisesRegex(slotwise.InvalidPolicyError, "not a WebAssembly component") as raised:
                 slotwise.Policy.load(file.name)
+            self.assertTrue(str(raised.exception).startswith(file.name), raised.exception)
         with self.assertRaises(slotwise.InvalidJsonError):
             load("template", limits={"times": 1})
         with self.assertRaises(slotwise.InvalidPolicyError):
@@ -116,6 +117,33 @@ class TestPolicy(unittest.TestCase):
         with self.assertLogs("slotwise.policy", logging.WARNING) as logged:
             load("separate-tenants")
         self.assertIn("no switch is given to any project", logged.output[0])
+
+    def test_a_reason_is_one_text(self):
+        policy = load("template", configuration="r1")
+        reasons = policy.filter([{"name": f"node-{i}", "attributes": {"rack": "r1"}} for i in range(100)])
+        self.assertEqual(reasons[0], "policy template: the rack is kept free")
+        self.assertTrue(all(reason is reasons[0] for reason in reasons))
+
+    def test_what_a_signal_raises_while_a_line_is_logged_ends_the_call(self):
+        class Interrupted(logging.Handler):
+            def emit(self, record):
+                raise KeyboardInterrupt
+
+        handler = Interrupted()
+        logger = logging.getLogger("slotwise.policy")
+        logger.addHandler(handler)
+        self.addCleanup(logger.removeHandler, handler)
+        with self.assertRaises(KeyboardInterrupt):
+            load("separate-tenants")
+        logger.removeHandler(handler)
+        policy = load("separate-tenants", configuration="leaf-1 = payroll", on_failure="open")
+        logger.addHandler(handler)
+        fleet = slotwise.Fleet()
+        fleet.put("node-1", [{"vendor_id": "15b3", "product_id": "101e", "count": 1}])
+        request = [{"count": 1, "alternatives": [{"vendor_id": "15b3"}]}]
+        with self.assertRaises(KeyboardInterrupt):
+            fleet.filter(request, policies=[policy])
+        self.assertEqual(fleet.filter(request, policies=[policy]).fits, 1, "later failures are counted only")
 
     def test_a_cache_must_be_private(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -104,15 +104,15 @@ impl Policy for Apart {
         Policy::scope(&**self)
     }
 
-    fn filter(&self, query: &Query<'_>, hosts: &HostTable) -> Result<Verdicts> {
+    fn filter(&self, query: &Query<'_>, hosts: &HostTable) -> Result<Option<Verdicts>> {
         apart(|| Policy::filter(&**self, query, hosts))
     }
 
-    fn score(&self, query: &Query<'_>, hosts: &HostTable) -> Result<Vec<f64>> {
+    fn score(&self, query: &Query<'_>, hosts: &HostTable) -> Result<Option<Vec<f64>>> {
         apart(|| Policy::score(&**self, query, hosts))
     }
 
-    fn prefer(&self, query: &Query<'_>, devices: &DeviceTable) -> Result<Vec<f64>> {
+    fn prefer(&self, query: &Query<'_>, devices: &DeviceTable) -> Result<Option<Vec<f64>>> {
         apart(|| Policy::prefer(&**self, query, devices))
     }
 }

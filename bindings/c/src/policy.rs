@@ -59,7 +59,8 @@ pub unsafe extern "C" fn slotwise_policy_load(
                 log: Some(Arc::new(log)),
                 ..PolicyOptions::from_json(options)?
             };
-            let loaded = apart(|| Policy::load(Path::new(path), options).map_err(|error| error.at_load()))?;
+            let loaded =
+                apart(|| Policy::load(path, options).map_err(|error| error.at_load(Path::new(path))))?;
             policy.set_handle(slotwise_policy { inner: Apart::new(loaded) });
             Ok(())
         })

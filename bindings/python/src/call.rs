@@ -8,11 +8,15 @@ use pyo3::prelude::*;
 use serde::Serialize;
 use slotwise::{Error, ErrorKind, Result};
 
-use crate::{convert, errors};
+use crate::{convert, errors, policy};
 
 /// Does engine work without the interpreter lock, and raises its error; a panic becomes `InternalError`.
 pub(crate) fn call<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T> + Send) -> PyResult<T> {
-    py.detach(|| caught(work)).map_err(|error| errors::raise(py, &error))
+    let done = py.detach(|| caught(work));
+    match policy::raised() {
+        Some(raised) => Err(raised),
+        None => done.map_err(|error| errors::raise(py, &error)),
+    }
 }
 
 /// How many search steps a question may take while the interpreter lock is held: a fraction of a millisecond.

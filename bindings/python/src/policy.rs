@@ -1,11 +1,12 @@
 //! `slotwise.Policy`.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::types::{PyBytes, PyList, PyString};
 use serde_json::{Value, json};
 use slotwise::policy::{self, DeviceTable, HostTable, Query};
 use slotwise::{Device, ExtraInfo};
@@ -54,7 +55,7 @@ impl Policy {
     ///
     /// ``limits`` is a dict of ``time_ms``, ``fuel``, ``memory``, ``table``, ``stack``, ``result`` and ``instances``, of
     /// which any may be left out. ``configuration`` is handed to the policy as it is. ``on_failure`` is ``"closed"`` (the
-    /// call raises ``PolicyFailedError``), ``"open"`` (all hosts pass and score alike) or ``{"drop_after": N}`` (closed
+    /// call raises ``PolicyFailedError``), ``"open"`` (the query goes as if it had not been asked) or ``{"drop_after": N}`` (closed
     /// until it has failed so often, then not asked any more). ``keep_instances`` uses an instance for more than one
     /// call, which saves some microseconds, and lets the policy remember. ``cache`` is a private directory for compiled
     /// code.
@@ -91,7 +92,7 @@ impl Policy {
                 log: Some(Arc::new(log)),
                 ..PolicyOptions::from_json(&document.to_string())?
             };
-            slotwise_sandbox::Policy::load(path, options).map_err(|error| error.at_load())
+            slotwise_sandbox::Policy::load(&path, options).map_err(|error| error.at_load(&path))
         })
         .map(Policy)
     }
@@ -106,16 +107,15 @@ impl Policy {
         hosts: &Bound<'py, PyAny>,
         requests: Option<&Bound<'_, PyAny>>,
         facts: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    ) -> PyResult<Bound<'py, PyList>> {
         let py = hosts.py();
         let (text, asked) = (json_of(hosts, "hosts")?, Asked::new(requests, facts)?);
-        answer(py, || {
-            let hosts = HostTable::from_json(&text)?;
-            let verdicts = policy::filter(&[&self.0], &asked.query(), &hosts)?;
-            let reasons: Vec<_> =
-                (0..hosts.len()).map(|host| verdicts.reason(host).map(str::to_owned)).collect();
-            Ok(reasons)
-        })
+        let verdicts =
+            call(py, || policy::filter(&[&self.0], &asked.query(), &HostTable::from_json(&text)?))?;
+        // One text for each reason, however many hosts are refused for it.
+        let reasons: Vec<_> = verdicts.reasons().iter().map(|reason| PyString::new(py, reason)).collect();
+        let of_host = |&code: &u32| (code as usize).checked_sub(1).map(|reason| &reasons[reason]);
+        PyList::new(py, verdicts.codes().iter().map(of_host))
     }
 
     /// How well each host suits a workload: a list of numbers, more is better; arguments as ``filter``.
@@ -153,7 +153,8 @@ impl Policy {
         self.0.name()
     }
 
-    /// What it answers (``filter``, ``score``, ``prefer``) and reads (``names``, ``attributes``, ``pools``).
+    /// What it answers (``filter``, ``score``, ``prefer``) and reads (``requests``, ``facts``, ``names``, ``attributes``,
+    /// ``filter_pools``, ``score_pools``, ``pool_attributes``).
     #[getter]
     fn scope(&self) -> Vec<&'static str> {
         scope_names(self.0.scope())
@@ -251,6 +252,16 @@ fn bytes(object: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     }
 }
 
+thread_local! {
+    /// What a handler of a signal raised while a line was logged: the call that the line belongs to raises it at its end.
+    static RAISED: Cell<Option<PyErr>> = const { Cell::new(None) };
+}
+
+/// What the call that ends now is to raise in the place of its answer.
+pub(crate) fn raised() -> Option<PyErr> {
+    RAISED.take()
+}
+
 /// Hands a line to Python's logging; one that cannot be handed over is lost, as it is for every other handler there.
 fn log(line: &LogLine) {
     Python::try_attach(|py| {
@@ -258,8 +269,11 @@ fn log(line: &LogLine) {
             .import("logging")
             .and_then(|logging| logging.call_method1("getLogger", ("slotwise.policy",)))
             .and_then(|logger| logger.call_method1(line.level.name(), ("%s: %s", &line.policy, &line.text)));
-        if let Err(error) = handed_over {
-            error.write_unraisable(py, None);
+        match handed_over {
+            Ok(_) => {}
+            Err(error) if error.is_instance_of::<PyException>(py) => error.write_unraisable(py, None),
+            // To end the program, or what it does now: nothing that a log may keep to itself.
+            Err(error) => RAISED.set(Some(error)),
         }
     });
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use slotwise::policy::{self, DeviceTable, HostTable, QueryDocument};
 use slotwise::{ErrorKind, ExtraInfo};
 use slotwise_sandbox::{
-    Error, Inspection, Limits, LogLine, MAX_COMPONENT_BYTES, Policy, PolicyOptions, scope_names,
+    Inspection, Limits, LogLine, MAX_COMPONENT_BYTES, Policy, PolicyOptions, scope_names,
 };
 
 use crate::answer::Answer;
@@ -58,16 +58,7 @@ pub(crate) fn options(args: &PolicyFile) -> Result<PolicyOptions> {
 
 /// Loads the policy of the command line.
 pub(crate) fn load(args: &PolicyFile, options: PolicyOptions) -> Result<Policy> {
-    Policy::load(&args.file, options).map_err(|error| at_load(&args.file, &error))
-}
-
-fn at_load(path: &Path, error: &Error) -> Failure {
-    let message = match error {
-        // These name their path themselves.
-        Error::Unreadable { .. } | Error::CacheNotPrivate { .. } => error.to_string(),
-        error => format!("{}: {error}", path.display()),
-    };
-    slotwise::Error::new(ErrorKind::InvalidPolicy, message).into()
+    Policy::load(&args.file, options).map_err(|error| error.at_load(&args.file).into())
 }
 
 /// The query of the command line.
@@ -97,8 +88,9 @@ pub(crate) fn hosts(path: &Path) -> Result<HostTable> {
 
 fn inspect(args: &PolicyInspect) -> Result<Answer> {
     let path = &args.policy.file;
-    let bytes = slotwise_sandbox::read_component(path).map_err(|error| at_load(path, &error))?;
-    let found = slotwise_sandbox::inspect(&bytes).map_err(|error| at_load(path, &error))?;
+    let bytes = slotwise_sandbox::read_component(path).map_err(|error| error.at_load(path))?;
+    // What cannot even be compiled is refused below, with the reason.
+    let found = slotwise_sandbox::inspect(&bytes).ok();
     let options = options(&args.policy)?;
     let limits = options.limits.clone();
     let loaded = Policy::from_bytes(&bytes, options);
@@ -107,12 +99,12 @@ fn inspect(args: &PolicyInspect) -> Result<Answer> {
         let document = json!({
             "accepted": loaded.is_ok(),
             "error": loaded.as_ref().err().map(ToString::to_string),
-            "imports": found.imports,
-            "exports": found.exports,
-            "bytes": found.bytes,
-            "compiled_bytes": found.compiled_bytes,
-            "initial_memory": found.initial_memory,
-            "initial_table": found.initial_table,
+            "imports": found.as_ref().map(|found| &found.imports),
+            "exports": found.as_ref().map(|found| &found.exports),
+            "bytes": bytes.len(),
+            "compiled_bytes": found.as_ref().map(|found| found.compiled_bytes),
+            "initial_memory": found.as_ref().map(|found| found.initial_memory),
+            "initial_table": found.as_ref().map(|found| found.initial_table),
             "scope": loaded.as_ref().ok().map(|policy| scope_names(policy.scope())),
         });
         return Answer::json(exit, &document);
@@ -121,7 +113,8 @@ fn inspect(args: &PolicyInspect) -> Result<Answer> {
         Ok(policy) => format!("{GREEN}accepted{GREEN:#}: {}\n", scope_names(policy.scope()).join(", ")),
         Err(error) => format!("{RED}refused{RED:#}: {}\n", plain(&error.to_string())),
     };
-    Answer::text(exit, verdict + "\n" + &parts_table(&found) + "\n" + &limits_table(&found, &limits))
+    let parts = found.map(|found| format!("\n{}\n{}", parts_table(&found), limits_table(&found, &limits)));
+    Answer::text(exit, verdict + &parts.unwrap_or_default())
 }
 
 fn parts_table(found: &Inspection) -> String {

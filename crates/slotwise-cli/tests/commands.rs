@@ -872,6 +872,14 @@ fn a_policy_is_inspected() {
     assert_eq!(ran.json()["imports"], json!([]));
     tree.write("text.wasm", "no component");
     let ran = run_with(command(&tree, "policy inspect text.wasm"), "");
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.stdout.starts_with("refused: this is not a WebAssembly component"), "{ran:?}");
+    let ran = run_with(command(&tree, "policy inspect text.wasm --json"), "");
+    assert_eq!(
+        (ran.code, &ran.json()["accepted"], &ran.json()["imports"]),
+        (Some(1), &json!(false), &json!(null))
+    );
+    let ran = run_with(command(&tree, "policy run text.wasm --hosts -"), "[]");
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(ran.stderr.contains("text.wasm: this is not a WebAssembly component"), "{ran:?}");
 }

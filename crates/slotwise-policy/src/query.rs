@@ -19,7 +19,10 @@ use crate::bindings::exports::slotwise::policy::api;
 /// assert_eq!(wanted(&query), 0);
 /// ```
 #[derive(Clone, Debug)]
-pub struct Query(api::Query);
+pub struct Query {
+    requests: Vec<api::Request>,
+    facts: Vec<(String, Option<String>)>,
+}
 
 /// One request of the workload.
 #[derive(Clone, Copy, Debug)]
@@ -37,24 +40,25 @@ impl Query {
     /// A query without requests, with these facts: for the tests of a policy.
     pub fn of<'a>(facts: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let facts = facts.into_iter().map(|(key, value)| (key.to_owned(), Some(value.to_owned())));
-        Query(api::Query { requests: Vec::new(), facts: facts.collect() })
+        Query { requests: Vec::new(), facts: facts.collect() }
     }
 
-    /// What the caller knows about the workload under this name: project, flavor, user; `None` when it is absent or null.
+    /// What the caller knows about the workload under this name: project, flavor, user; `None` when it is absent or null,
+    /// and unless the scope names [`crate::Scope::FACTS`].
     #[must_use]
     pub fn fact(&self, name: &str) -> Option<&str> {
-        Attributes(&self.0.facts).get(name)
+        self.facts().get(name)
     }
 
-    /// All that the caller knows about the workload.
+    /// All that the caller knows about the workload; nothing unless the scope names [`crate::Scope::FACTS`].
     #[must_use]
     pub fn facts(&self) -> Attributes<'_> {
-        Attributes(&self.0.facts)
+        Attributes(&self.facts)
     }
 
-    /// The requests, all of which must be served.
+    /// The requests, all of which must be served; none unless the scope names [`crate::Scope::REQUESTS`].
     pub fn requests(&self) -> impl ExactSizeIterator<Item = Request<'_>> {
-        self.0.requests.iter().map(Request)
+        self.requests.iter().map(Request)
     }
 }
 
@@ -67,7 +71,7 @@ impl Default for Query {
 
 impl From<api::Query> for Query {
     fn from(query: api::Query) -> Self {
-        Query(query)
+        Query { requests: query.requests.unwrap_or_default(), facts: query.facts.unwrap_or_default() }
     }
 }
 

@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
 
 use crate::error::{Error, Result};
+use crate::runtime::Code;
 
 const MAGIC: &[u8; 16] = b"slotwise code 1\n";
 const HEADER: usize = MAGIC.len() + 32 + 8 + 4;
@@ -44,7 +45,7 @@ impl Cache {
     /// Opens the directory, which is made (for this user alone) if it is not there.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let unreadable =
-            |error: rustix::io::Errno| Error::Unreadable { path: path.to_owned(), source: error.into() };
+            |error: rustix::io::Errno| Error::CacheUnreadable { path: path.to_owned(), source: error.into() };
         match rustix::fs::mkdir(path, Mode::RWXU) {
             Ok(()) | Err(rustix::io::Errno::EXIST) => {}
             Err(error) => return Err(unreadable(error)),
@@ -64,26 +65,27 @@ impl Cache {
         }
     }
 
-    /// The compiled component of these bytes, and whether it was in the cache; if not, it is compiled and put there.
+    /// The compiled component of these bytes; if it is not in the cache, it is compiled and put there.
     ///
     /// That an entry cannot be written (a full disk) is no error: the next start compiles again.
-    pub(crate) fn component(
+    pub(crate) fn code(
         &self,
         engine: &wasmtime::Engine,
         bytes: &[u8],
         compile: impl FnOnce(&wasmtime::Engine, &[u8]) -> Result<Component>,
-    ) -> Result<(Component, bool)> {
+    ) -> Result<Code> {
         let key = key(engine, bytes);
         let name = name(&key);
         if let Some(component) = self.read(&name, &key).and_then(|entry| load(engine, &entry[HEADER..])) {
-            return Ok((component, true));
+            return Ok(Code { component, from_cache: true, not_kept: None });
         }
         let component = compile(engine, bytes)?;
+        let mut not_kept = None;
         if let Ok(code) = component.serialize() {
-            let _ = self.write(&name, &key, &code);
+            not_kept = self.write(&name, &key, &code).err();
             let _ = self.prune();
         }
-        Ok((component, false))
+        Ok(Code { component, from_cache: false, not_kept })
     }
 
     /// An entry that is there, ours alone, and whole; behind its header is the code.

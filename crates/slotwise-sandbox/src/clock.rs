@@ -58,23 +58,28 @@ impl Clock {
                 state.asleep.store(false, Ordering::SeqCst);
                 // The last call may end, and the clock be dropped, in the middle of a tick. Who began a call may wake
                 // this thread when it is awake already, which makes no tick shorter.
-                let end = Instant::now() + TICK;
-                while !state.closed.load(Ordering::SeqCst) {
+                let mut end = Instant::now() + TICK;
+                while state.calls.load(Ordering::SeqCst) > 0 && !state.closed.load(Ordering::SeqCst) {
                     let left = end.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        break;
+                    if !left.is_zero() {
+                        std::thread::park_timeout(left);
+                        continue;
                     }
-                    std::thread::park_timeout(left);
+                    engine.increment_epoch();
+                    // From where this one should have ended, so that being woken late does not add up over a call; but what
+                    // is a whole tick late is not made up for, because calls may have begun since.
+                    let now = Instant::now();
+                    end = if now < end + TICK { end + TICK } else { now + TICK };
                 }
-                engine.increment_epoch();
             }
         })?;
         Ok(Clock { process: Process::this(), shared, thread: Some(thread), forked: OnceLock::new() })
     }
 
-    /// How many ticks a call must be given so that it may run for `time`: one more, for the tick that has begun.
+    /// How many ticks a call must be given so that it may run for `time`: one more for the tick that has begun, and one for
+    /// that one's end, which may come late.
     pub(crate) fn ticks(time: Duration) -> u64 {
-        let ticks = time.as_nanos().div_ceil(TICK.as_nanos()).saturating_add(1);
+        let ticks = time.as_nanos().div_ceil(TICK.as_nanos()).saturating_add(2);
         // The deadline is added to the epoch, which must not wrap around.
         u64::try_from(ticks).unwrap_or(u64::MAX).min(u64::MAX / 2)
     }
@@ -200,9 +205,9 @@ mod tests {
 
     #[test]
     fn a_time_limit_is_rounded_up() {
-        assert_eq!(Clock::ticks(Duration::ZERO), 1);
-        assert_eq!(Clock::ticks(Duration::from_millis(10)), 2);
-        assert_eq!(Clock::ticks(Duration::from_millis(11)), 3);
+        assert_eq!(Clock::ticks(Duration::ZERO), 2);
+        assert_eq!(Clock::ticks(Duration::from_millis(10)), 3);
+        assert_eq!(Clock::ticks(Duration::from_millis(11)), 4);
         assert!(Clock::ticks(Duration::MAX) > 1 << 62);
     }
 

@@ -76,7 +76,7 @@ impl EngineComponent {
     /// stopped the instance from starting within its limits.
     pub fn from_bytes(bytes: &[u8], limits: Limits) -> Result<Self> {
         let runtime = Runtime::new(limits, Allocation::OnDemand)?;
-        let (component, _) = runtime.compile(bytes, None, &[])?;
+        let component = runtime.compile(bytes, None, &[])?.component;
         let code = Linker::new(&runtime.engine)
             .instantiate_pre(&component)
             .and_then(bindings::EnginePre::new)

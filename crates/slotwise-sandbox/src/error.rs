@@ -1,7 +1,7 @@
 //! What can go wrong between a host and a guest.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The result of a call into a guest.
@@ -24,7 +24,7 @@ pub enum Error {
     },
     /// This build has no runtime for components, because it was made without the feature `runtime`.
     NotInThisBuild,
-    /// The bytes are not a WebAssembly component; the text says why.
+    /// The bytes are not a WebAssembly component, or one that uses what is not supported; the text says which.
     NotAComponent(String),
     /// The component is larger than any that is read.
     ComponentTooLarge {
@@ -35,6 +35,13 @@ pub enum Error {
     NeedsTooMuch(String),
     /// A limit is out of its range; the text says which.
     Limits(String),
+    /// The cache of compiled code is not there and cannot be made, or cannot be read.
+    CacheUnreadable {
+        /// The directory.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// The cache of compiled code is not private, so that nothing is read from it.
     CacheNotPrivate {
         /// The directory.
@@ -46,8 +53,10 @@ pub enum Error {
     UnexpectedImport(String),
     /// The component does not export what is called; the text names it.
     MissingExport(String),
-    /// The component exports something else under the name that is called; the text says what differs.
+    /// What the component imports or exports has another type than the interface; the text says what differs.
     WrongType(String),
+    /// The policy answers none of the questions, so that it would never be asked.
+    AnswersNothing,
     /// The call ran longer than this limit.
     OutOfTime(Duration),
     /// The call did more work than this limit.
@@ -78,6 +87,8 @@ pub enum Error {
     Refused(String),
     /// The guest failed in another way; the text says how.
     Trap(String),
+    /// The system did not give what the host needs for it: memory, addresses, a thread; the text says why.
+    System(String),
     /// The instance was thrown away after an earlier call failed; the text says how that one did.
     InstanceGone(String),
     /// A resource was handed to another instance than the one it lives in.
@@ -94,16 +105,66 @@ impl Error {
         }
     }
 
-    /// This error of loading a policy, as every door of slotwise knows it.
+    /// This error of loading the policy in a file, as every door of slotwise knows it.
     #[must_use]
-    pub fn at_load(&self) -> slotwise::Error {
-        slotwise::Error::new(slotwise::ErrorKind::InvalidPolicy, self.to_string())
+    pub fn at_load(&self, path: &Path) -> slotwise::Error {
+        let file = shown(path);
+        let message = match self {
+            // These name a path themselves.
+            Error::Unreadable { .. } | Error::CacheUnreadable { .. } | Error::CacheNotPrivate { .. } => {
+                self.to_string()
+            }
+            Error::Refused(_) => format!("{file}: it does not take its configuration: {self}"),
+            _ if self.is_of_a_call() => format!("{file}: while it started and was configured: {self}"),
+            _ => format!("{file}: {self}"),
+        };
+        self.with_remedy(slotwise::Error::new(slotwise::ErrorKind::InvalidPolicy, message))
     }
 
     /// This error of asking a policy of that name, as every door of slotwise knows it.
     #[must_use]
     pub fn at_call(&self, policy: &str) -> slotwise::Error {
-        slotwise::Error::new(slotwise::ErrorKind::PolicyFailed, format!("policy {policy}: {self}"))
+        self.with_remedy(slotwise::Error::new(
+            slotwise::ErrorKind::PolicyFailed,
+            format!("policy {policy}: {self}"),
+        ))
+    }
+
+    /// Whether it came out of code that ran.
+    fn is_of_a_call(&self) -> bool {
+        matches!(
+            self,
+            Error::OutOfTime(_)
+                | Error::OutOfFuel(_)
+                | Error::OutOfMemory { .. }
+                | Error::TableTooLarge { .. }
+                | Error::StackOverflow { .. }
+                | Error::ResultTooLarge { .. }
+                | Error::WrongAnswer(_)
+                | Error::Trap(_)
+        )
+    }
+
+    fn with_remedy(&self, error: slotwise::Error) -> slotwise::Error {
+        let limit = match self {
+            Error::OutOfTime(_) => "time_ms",
+            Error::OutOfFuel(_) => "fuel",
+            Error::OutOfMemory { .. } | Error::NeedsTooMuch(_) => "memory",
+            Error::TableTooLarge { .. } => "table",
+            Error::StackOverflow { .. } => "stack",
+            Error::ResultTooLarge { .. } => "result",
+            Error::Refused(_) => return error.with_help("see what the policy's author says about it"),
+            Error::AnswersNothing => {
+                return error.with_help("name filter, score or prefer in the scope that configure gives");
+            }
+            Error::System(_) => {
+                return error.with_help(
+                    "lower the policy's limits instances and memory, or let the process have more threads and addresses",
+                );
+            }
+            _ => return error,
+        };
+        error.with_help(format!("raise the policy's limit {limit}, or have it do with less"))
     }
 
     /// What stopped a call, out of the error that wasmtime gives.
@@ -123,7 +184,7 @@ impl Error {
         }
         let reason = error.root_cause().to_string();
         if error.root_cause().is::<std::str::Utf8Error>() {
-            return Error::WrongAnswer(format!("a text is not UTF-8: {reason}"));
+            return Error::WrongAnswer(format!("a text of an answer or a log line is not UTF-8: {reason}"));
         }
         // wasmtime keeps the type of this one to itself; a test holds on to the text.
         if reason.contains("fuel allocated for hostcalls has been exhausted") {
@@ -135,6 +196,9 @@ impl Error {
 
 /// The longest reason that is told of what is wrong with a component, in bytes: names in it can be long.
 pub(crate) const MAX_REASON: usize = 1024;
+
+/// As much of a path as stands in an error, in bytes.
+const MAX_PATH: usize = 1024;
 
 /// A guest's text as it may stand in a log or on a terminal: what would steer it, begin a line, or turn the direction of the
 /// text around is written out. What comes after so many bytes of that is cut off.
@@ -156,15 +220,28 @@ pub(crate) fn plain(text: &str, bytes: usize) -> String {
     plain
 }
 
+fn shown(path: &Path) -> String {
+    plain(&path.display().to_string(), MAX_PATH)
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Input(error) => error.fmt(f),
-            Error::Unreadable { path, source } => write!(f, "cannot read {}: {source}", path.display()),
+            Error::Unreadable { path, source } => write!(f, "cannot read {}: {source}", shown(path)),
+            Error::CacheUnreadable { path, source } => {
+                let path = shown(path);
+                write!(
+                    f,
+                    "the cache of compiled code {path:?} cannot be used: {source}; its parent must be there"
+                )
+            }
             Error::NotInThisBuild => f.write_str(
                 "this build of slotwise cannot run policies; use one that has the feature \"policies\"",
             ),
-            Error::NotAComponent(reason) => write!(f, "this is not a WebAssembly component: {reason}"),
+            Error::NotAComponent(reason) => {
+                write!(f, "this is not a WebAssembly component that can be run: {reason}")
+            }
             Error::ComponentTooLarge { limit } => {
                 write!(f, "the component has more than {limit} bytes")
             }
@@ -174,14 +251,17 @@ impl fmt::Display for Error {
             Error::Limits(reason) => write!(f, "a limit is out of range: {reason}"),
             Error::CacheNotPrivate { path, reason } => write!(
                 f,
-                "the cache of compiled code {} is not private: {reason}; give it to this user alone (chmod 700)",
-                path.display()
+                "the cache of compiled code {} is not private: {reason}; name a directory of this user's own (chmod 700)",
+                shown(path)
             ),
             Error::UnexpectedImport(name) => {
                 write!(f, "the component imports {name}, but it is not given to it; build it without")
             }
             Error::MissingExport(reason) => write!(f, "the component lacks an export: {reason}"),
-            Error::WrongType(reason) => write!(f, "the component exports another interface: {reason}"),
+            Error::WrongType(reason) => {
+                write!(f, "the component imports or exports another interface under this name: {reason}")
+            }
+            Error::AnswersNothing => f.write_str("the policy says that it answers no question"),
             Error::OutOfTime(limit) => write!(f, "the call was stopped: it ran longer than {limit:?}"),
             Error::OutOfFuel(limit) => {
                 write!(f, "the call was stopped: it used more than {limit} units of fuel")
@@ -201,6 +281,9 @@ impl fmt::Display for Error {
             Error::WrongAnswer(reason) => write!(f, "the answer cannot be used: {reason}"),
             Error::Refused(reason) => write!(f, "the policy says: {reason}"),
             Error::Trap(reason) => write!(f, "the component failed: {reason}"),
+            Error::System(reason) => {
+                write!(f, "the system did not give what is needed to run it: {reason}")
+            }
             Error::InstanceGone(reason) => {
                 write!(f, "this instance was thrown away, make a new one; it ended with: {reason}")
             }
@@ -212,7 +295,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Error::Unreadable { source, .. } => Some(source),
+            Error::Unreadable { source, .. } | Error::CacheUnreadable { source, .. } => Some(source),
             _ => None,
         }
     }

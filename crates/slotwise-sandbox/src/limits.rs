@@ -9,7 +9,8 @@ use crate::error::{Error, Result};
 /// Time, fuel and result size count for each call anew; memory and tables are totals of the instance.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Limits {
-    /// How long one call may run. It is stopped at most 20 ms after that.
+    /// How long one call may run. It is stopped some 20 ms after that at most, unless the machine's processors are all
+    /// taken.
     pub time: Duration,
     /// How many units of work (about one per WebAssembly instruction) one call may do, the same on every machine;
     /// `None` does not count, which is faster.
@@ -71,6 +72,8 @@ impl Limits {
     pub(crate) fn check(&self) -> Result<()> {
         let refuse = |what: &str| Err(Error::Limits(what.to_owned()));
         match self {
+            Limits { time, .. } if time.is_zero() => refuse("the time is at least 1 ms"),
+            Limits { result: 0, .. } => refuse("the result is at least 1 byte"),
             Limits { stack, .. } if *stack > MAX_STACK => refuse("the stack is at most 1 MiB (1048576)"),
             Limits { stack, .. } if *stack < 4096 => refuse("the stack is at least 4096 bytes"),
             Limits { instances, .. } if !(1..=MAX_INSTANCES).contains(instances) => {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use rustix::fs::{Mode, OFlags};
 use wasmtime::component::Component;
 use wasmtime::{Config, PoolingAllocationConfig, Store};
 
@@ -31,6 +32,14 @@ pub(crate) enum Allocation {
     Pooled,
 }
 
+/// What instances are made from.
+pub(crate) struct Code {
+    pub(crate) component: Component,
+    pub(crate) from_cache: bool,
+    /// Why what was compiled could not be put in the cache.
+    pub(crate) not_kept: Option<std::io::Error>,
+}
+
 /// A wasmtime engine with its clock, and the limits of the instances that are made with it.
 #[derive(Clone)]
 pub(crate) struct Runtime {
@@ -55,19 +64,13 @@ impl Runtime {
             // An instance's memory grows within its slot, so that the guest's code need not look again where it lies.
             config.memory_may_move(false);
         }
-        let engine = wasmtime::Engine::new(&config).map_err(|error| Error::Trap(reason(&error)))?;
-        let clock = Clock::start(&engine).map_err(|error| Error::Trap(error.to_string()))?;
+        let engine = wasmtime::Engine::new(&config).map_err(|error| Error::System(reason(&error)))?;
+        let clock = Clock::start(&engine).map_err(|error| Error::System(error.to_string()))?;
         Ok(Runtime { engine, limits: Arc::new(limits), clock: Arc::new(clock) })
     }
 
-    /// Compiles a component, or takes its code from the cache, and says which. It may import what is named and nothing
-    /// else.
-    pub(crate) fn compile(
-        &self,
-        bytes: &[u8],
-        cache: Option<&Cache>,
-        allowed: &[&str],
-    ) -> Result<(Component, bool)> {
+    /// Compiles a component, or takes its code from the cache. It may import what is named and nothing else.
+    pub(crate) fn compile(&self, bytes: &[u8], cache: Option<&Cache>, allowed: &[&str]) -> Result<Code> {
         if bytes.len() > MAX_COMPONENT_BYTES {
             return Err(Error::ComponentTooLarge { limit: MAX_COMPONENT_BYTES });
         }
@@ -83,14 +86,14 @@ impl Runtime {
             let component = compile(engine, bytes)?;
             imports_no_more(&component).map(|()| component)
         };
-        let (component, from_cache) = match cache {
-            None => (compile(&self.engine, bytes)?, false),
-            Some(cache) => cache.component(&self.engine, bytes, compile)?,
+        let code = match cache {
+            None => Code { component: compile(&self.engine, bytes)?, from_cache: false, not_kept: None },
+            Some(cache) => cache.code(&self.engine, bytes, compile)?,
         };
-        if from_cache {
-            imports_no_more(&component)?;
+        if code.from_cache {
+            imports_no_more(&code.component)?;
         }
-        Ok((component, from_cache))
+        Ok(code)
     }
 
     /// Compiles a component, whatever it imports.
@@ -115,7 +118,7 @@ impl Runtime {
         if let Some(fuel) = self.limits.fuel {
             store.set_fuel(fuel).map_err(|error| Error::Trap(reason(&error)))?;
         }
-        self.clock.run(&self.engine).map_err(|error| Error::Trap(error.to_string()))
+        self.clock.run(&self.engine).map_err(|error| Error::System(error.to_string()))
     }
 }
 
@@ -136,10 +139,19 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
 }
 
 fn compile(engine: &wasmtime::Engine, bytes: &[u8]) -> Result<Component> {
+    // The magic number, then two bytes for the version and two that tell modules from components.
+    match bytes.split_first_chunk::<4>() {
+        Some((b"\0asm", [_, _, 0, 0, ..])) => {
+            let what = "it is a core module; make a component of it, as with `wasm-tools component new`";
+            return Err(Error::NotAComponent(what.to_owned()));
+        }
+        Some((b"\0asm", _)) => {}
+        _ => return Err(Error::NotAComponent("it does not begin as WebAssembly does".to_owned())),
+    }
     Component::from_binary(engine, bytes).map_err(|error| {
         let reason = reason(&error);
         // wasmtime gives both with the same type; a test holds on to the text.
-        if reason.contains("exceeds the") {
+        if reason.contains("exceeds the") || reason.contains("exceeds limit") {
             Error::NeedsTooMuch(reason)
         } else {
             Error::NotAComponent(reason)
@@ -156,7 +168,13 @@ pub fn read_component(path: &Path) -> Result<Vec<u8>> {
     use std::io::Read;
     let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
     let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(unreadable)?;
+    // Without NONBLOCK a pipe that nobody writes to would hold the call for ever.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| unreadable(error.into()))?;
+    let file = std::fs::File::from(file);
+    if !file.metadata().map_err(unreadable)?.is_file() {
+        return Err(unreadable(std::io::Error::other("it is no regular file")));
+    }
     file.take(MAX_COMPONENT_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     Ok(bytes)
 }

@@ -5,10 +5,11 @@ mod common;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use common::policy::{hostile, hosts, with_query};
-use slotwise_sandbox::{Error, Limits, Policy, PolicyOptions};
+use slotwise_sandbox::{Error, Limits, LogLine, Policy, PolicyOptions};
 
 /// A private directory for one test.
 fn folder() -> tempfile::TempDir {
@@ -238,4 +239,31 @@ fn a_cache_that_cannot_be_written_only_costs_time() {
     fs::set_permissions(cache.path(), fs::Permissions::from_mode(0o500)).expect("a mode");
     load(cache.path());
     assert!(entries(cache.path()).is_empty());
+}
+
+#[test]
+fn a_cache_that_cannot_be_made_is_an_error_and_one_that_is_full_a_line_in_the_log() {
+    let folder = folder();
+    let error = load_with(&folder.path().join("no/code"), Limits::for_policies()).expect_err("no parent");
+    assert!(matches!(error, Error::CacheUnreadable { .. }), "{error}");
+    assert!(error.to_string().starts_with("the cache of compiled code"), "{error}");
+
+    load(folder.path());
+    let entry = only_entry(folder.path());
+    fs::remove_file(&entry).expect("an entry");
+    // A directory under the entry's name cannot be replaced, whoever runs this.
+    fs::create_dir(&entry).expect("a directory");
+    let lines: Arc<Mutex<Vec<String>>> = Arc::default();
+    let seen = lines.clone();
+    let options = PolicyOptions {
+        cache: Some(folder.path().to_owned()),
+        log: Some(Arc::new(move |line: &LogLine| seen.lock().expect("lines").push(line.text.clone()))),
+        ..PolicyOptions::default()
+    };
+    Policy::from_bytes(&hostile("answers"), options).expect("a policy");
+    let lines = lines.lock().expect("lines");
+    assert!(
+        matches!(lines.as_slice(), [line] if line.contains("could not be put in the cache")),
+        "{lines:?}"
+    );
 }

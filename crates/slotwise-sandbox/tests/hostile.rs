@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
@@ -87,7 +89,7 @@ const FIXTURES: &[(&str, Ask, FailureKind, &str)] = &[
     ("nan_score", Ask::Score, FailureKind::WrongAnswer, "score 1 is NaN"),
     ("infinite_score", Ask::Score, FailureKind::WrongAnswer, "score 2 is -inf"),
     ("infinite_preference", Ask::Prefer, FailureKind::WrongAnswer, "score 0 is inf"),
-    ("invalid_utf8", Ask::Filter, FailureKind::WrongAnswer, "a text is not UTF-8"),
+    ("invalid_utf8", Ask::Filter, FailureKind::WrongAnswer, "log line is not UTF-8"),
     ("trap", Ask::Filter, FailureKind::Trap, "unreachable"),
     ("trap_when_three", Ask::Filter, FailureKind::Trap, "unreachable"),
     ("foreign_answer", Ask::Filter, FailureKind::Trap, "out of bounds"),
@@ -137,6 +139,7 @@ fn every_hostile_guest_has_its_error_and_harms_nobody() {
 fn every_fixture_has_an_expectation() {
     let elsewhere = [
         "answers",
+        "answers_nothing",
         "control_characters",
         "keeps_state",
         "large_at_start",
@@ -147,7 +150,7 @@ fn every_fixture_has_an_expectation() {
         "says_why_it_refuses",
         "works_twice",
     ];
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hostile");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hostile");
     for entry in std::fs::read_dir(folder).expect("the fixtures").map(|entry| entry.expect("a file").path()) {
         let name = entry.file_stem().and_then(|stem| stem.to_str()).expect("a name").to_owned();
         let known = FIXTURES.iter().any(|(fixture, ..)| *fixture == name) || elsewhere.contains(&&*name);
@@ -360,8 +363,12 @@ fn an_import_is_named_and_refused() {
         let text = format!("(component (import \"{name}\" (instance)))");
         let error = refused(&wat::parse_str(&text).expect("a component"));
         assert!(matches!(&error, Error::UnexpectedImport(import) if import == name), "{error}");
-        assert_eq!(error.at_load().kind(), ErrorKind::InvalidPolicy);
+        assert_eq!(error.at_load(Path::new("p.wasm")).kind(), ErrorKind::InvalidPolicy);
     }
+    // The type of what may be imported is compared.
+    let error =
+        refused(&trapping(&WIT.replace("        error,\n    }", "        error,\n        fatal,\n    }")));
+    assert!(error.to_string().contains("imports or exports another interface"), "{error}");
     let log = "text: string);\n}";
     assert!(WIT.contains(log), "the log interface is written in another way");
     let other = "text: string);\n    read: func() -> string;\n}";
@@ -401,8 +408,60 @@ fn what_is_no_component_is_refused() {
     let mut altered = whole.clone();
     altered[4] ^= 1;
     assert!(matches!(refused(&altered), Error::NotAComponent(_)));
-    let module = wat::parse_str("(module)").expect("a module");
-    assert!(matches!(refused(&module), Error::NotAComponent(_)));
+    let module = refused(&wat::parse_str("(module)").expect("a module"));
+    assert!(
+        matches!(&module, Error::NotAComponent(what) if what.contains("`wasm-tools component new`")),
+        "{module}"
+    );
+}
+
+#[test]
+fn what_is_no_regular_file_is_not_waited_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pipe = folder.path().join("pipe\u{1b}.wasm");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+    for path in [pipe.as_path(), folder.path(), Path::new("/dev/zero")] {
+        let error = Policy::load(path, options(short())).expect_err("no file");
+        let text = error.at_load(path).to_string();
+        assert!(text.starts_with("cannot read /") && text.ends_with("it is no regular file"), "{text}");
+        assert!(!text.contains('\u{1b}'), "{text:?}");
+    }
+}
+
+#[test]
+fn a_policy_that_answers_nothing_is_refused() {
+    let error = load("answers_nothing", options(short())).expect_err("nothing to ask");
+    assert!(matches!(error, Error::AnswersNothing), "{error}");
+    let error = error.at_load(Path::new("p.wasm"));
+    assert!(
+        error.to_string().starts_with("p.wasm: the policy says that it answers no question; name filter"),
+        "{error}"
+    );
+    next_question_is_answered();
+}
+
+#[test]
+fn an_error_names_the_file_or_the_policy_and_the_limit() {
+    let path = Path::new("rules/p.wasm");
+    for (name, what, remedy) in [
+        (
+            "loop_in_configure",
+            "while it started and was configured: the call was stopped: it ran longer",
+            "time_ms",
+        ),
+        ("large_at_start", "the component needs more than an instance may have", "memory"),
+        ("refuses_configuration", "it does not take its configuration: the policy says", "author"),
+    ] {
+        let error = load(name, options(short())).expect_err(name).at_load(path);
+        assert!(error.to_string().starts_with(&format!("rules/p.wasm: {what}")), "{error}");
+        assert!(error.help().is_some_and(|help| help.contains(remedy)), "{:?}", error.help());
+    }
+    let named = PolicyOptions { name: Some("a\nb".repeat(200)), ..options(short()) };
+    let policy = Policy::from_bytes(&hostile("endless_loop"), named).expect("a policy");
+    assert!(policy.name().starts_with("a\\nba\\nb") && policy.name().len() <= 256, "{}", policy.name());
+    let error = with_query(|query| policy::filter(&[&policy], query, &hosts(3))).expect_err("a loop");
+    assert!(error.to_string().starts_with("policy a\\nb") && !error.to_string().contains('\n'), "{error}");
+    assert!(error.help().is_some_and(|help| help.contains("time_ms")), "{:?}", error.help());
 }
 
 /// What is said of a component that has nothing of a policy.
@@ -428,9 +487,9 @@ fn odd_components_are_refused() {
         (deep(90), "UnexpectedImport", "imports a,"),
         (deep(50_000), "NotAComponent", "nesting is too deep"),
         (nested, "MissingExport", API),
-        (format!("(component {})", "(component)".repeat(2_000)), "NotAComponent", "components count exceeds"),
-        (core(&"(memory 0)".repeat(101)), "NotAComponent", "memories count exceeds"),
-        (core(&"(table 0 funcref)".repeat(101)), "NotAComponent", "tables count exceeds"),
+        (format!("(component {})", "(component)".repeat(2_000)), "NeedsTooMuch", "components count exceeds"),
+        (core(&"(memory 0)".repeat(101)), "NeedsTooMuch", "memories count exceeds"),
+        (core(&"(table 0 funcref)".repeat(101)), "NeedsTooMuch", "tables count exceeds"),
         (format!("(component (core module $m (table 1 funcref)) {nine_tables})"), "NeedsTooMuch", "9 tables"),
         (core("(memory 1 1 shared)"), "NotAComponent", "threads must be enabled"),
         (core("(type (struct))"), "NotAComponent", "gc types are disabled"),
@@ -515,6 +574,8 @@ fn what_needs_more_than_any_instance_has_is_refused() {
 #[test]
 fn limits_that_nothing_could_run_with_are_refused() {
     for limits in [
+        Limits { time: Duration::ZERO, ..short() },
+        Limits { result: 0, ..short() },
         Limits { stack: 8 << 20, ..short() },
         Limits { stack: 0, ..short() },
         Limits { instances: 0, ..short() },

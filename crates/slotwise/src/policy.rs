@@ -8,10 +8,12 @@
 //! # What happens when a policy fails
 //!
 //! The engine sees an answer or an error, never half of one. Whether a failing policy fails closed (the call gives
-//! [`ErrorKind::PolicyFailed`], and so does the query), fails open (it refuses nothing and scores all alike) or is
-//! dropped after some failures is decided by who implements the trait; the engine does not guess. An answer of the wrong
-//! length, a verdict without its reason, or a score that is not a finite number is a failure too: [`filter`], [`score`]
-//! and [`prefer`] check every answer, so that callers use these functions and not the trait's methods.
+//! [`ErrorKind::PolicyFailed`], and so does the query), fails open (it abstains: the call gives `None`, and the query goes
+//! as if it had not been asked) or is dropped after some failures is decided by who implements the trait; the engine does
+//! not guess. A query about many hosts is put in several calls; who abstains from one of them says nothing in the others
+//! either. An answer of the wrong length, a verdict without its reason, or a score that is not a finite number is a failure
+//! too: [`filter`], [`score`] and [`prefer`] check every answer, so that callers use these functions and not the trait's
+//! methods.
 //!
 //! ```
 //! use slotwise::policy::{self, HostTable, Policy, Query, Scope, Verdicts};
@@ -22,14 +24,14 @@
 //! impl Policy for KeepOff {
 //!     fn name(&self) -> &str { "keep-off" }
 //!     fn scope(&self) -> Scope { Scope { filter: true, attributes: true, ..Scope::NOTHING } }
-//!     fn filter(&self, _: &Query<'_>, hosts: &HostTable) -> Result<Verdicts> {
+//!     fn filter(&self, _: &Query<'_>, hosts: &HostTable) -> Result<Option<Verdicts>> {
 //!         let mut verdicts = Verdicts::all_pass(hosts.len());
 //!         for host in 0..hosts.len() {
 //!             if hosts.attribute(host, "rack") == Some(self.0) {
 //!                 verdicts.refuse(host, "the rack is kept free");
 //!             }
 //!         }
-//!         Ok(verdicts)
+//!         Ok(Some(verdicts))
 //!     }
 //! }
 //!
@@ -74,35 +76,36 @@ pub trait Policy: Send + Sync {
     /// A caller that knows no policy wants a column need not fill it.
     fn scope(&self) -> Scope;
 
-    /// Which hosts may take the workload: one verdict for each host, in the order of `hosts`.
+    /// Which hosts may take the workload: one verdict for each host, in the order of `hosts`; `None` when it abstains.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::PolicyFailed`] when the policy fails closed.
-    fn filter(&self, query: &Query<'_>, hosts: &HostTable) -> Result<Verdicts> {
-        let _ = query;
-        Ok(Verdicts::all_pass(hosts.len()))
+    fn filter(&self, query: &Query<'_>, hosts: &HostTable) -> Result<Option<Verdicts>> {
+        let _ = (query, hosts);
+        Ok(None)
     }
 
-    /// How well each host suits the workload, in the order of `hosts`: finite numbers, more is better.
+    /// How well each host suits the workload, in the order of `hosts`: finite numbers, more is better; `None` when it
+    /// abstains.
     ///
     /// # Errors
     ///
     /// As [`Policy::filter`].
-    fn score(&self, query: &Query<'_>, hosts: &HostTable) -> Result<Vec<f64>> {
-        let _ = query;
-        Ok(vec![0.0; hosts.len()])
+    fn score(&self, query: &Query<'_>, hosts: &HostTable) -> Result<Option<Vec<f64>>> {
+        let _ = (query, hosts);
+        Ok(None)
     }
 
     /// How gladly each free device of one host is given away, in the order of `devices`: finite numbers, the highest
-    /// is taken first, and equal ones stay in the engine's order.
+    /// is taken first, and equal ones stay in the engine's order; `None` when it abstains.
     ///
     /// # Errors
     ///
     /// As [`Policy::filter`].
-    fn prefer(&self, query: &Query<'_>, devices: &DeviceTable) -> Result<Vec<f64>> {
-        let _ = query;
-        Ok(vec![0.0; devices.len()])
+    fn prefer(&self, query: &Query<'_>, devices: &DeviceTable) -> Result<Option<Vec<f64>>> {
+        let _ = (query, devices);
+        Ok(None)
     }
 }
 
@@ -115,9 +118,13 @@ pub struct Scope {
     pub score: bool,
     /// [`Policy::prefer`] is to be asked.
     pub prefer: bool,
+    /// It reads the requests of the workload.
+    pub requests: bool,
+    /// It reads what the caller knows beyond them.
+    pub facts: bool,
     /// It reads the names of hosts or the addresses of devices.
     pub names: bool,
-    /// It reads the attributes of hosts.
+    /// It reads the attributes of hosts and devices.
     pub attributes: bool,
     /// [`Policy::filter`] reads the pools of hosts.
     pub filter_pools: bool,
@@ -133,6 +140,8 @@ impl Scope {
         filter: false,
         score: false,
         prefer: false,
+        requests: false,
+        facts: false,
         names: false,
         attributes: false,
         filter_pools: false,
@@ -145,6 +154,8 @@ impl Scope {
         filter: true,
         score: true,
         prefer: true,
+        requests: true,
+        facts: true,
         names: true,
         attributes: true,
         filter_pools: true,
@@ -159,6 +170,8 @@ impl Scope {
             filter: self.filter | other.filter,
             score: self.score | other.score,
             prefer: self.prefer | other.prefer,
+            requests: self.requests | other.requests,
+            facts: self.facts | other.facts,
             names: self.names | other.names,
             attributes: self.attributes | other.attributes,
             filter_pools: self.filter_pools | other.filter_pools,
@@ -641,10 +654,26 @@ impl Verdicts {
 ///
 /// [`ErrorKind::PolicyFailed`], named after the first policy that fails or whose answer cannot be used.
 pub fn filter(policies: &[&dyn Policy], query: &Query<'_>, hosts: &HostTable) -> Result<Verdicts> {
+    filter_by(&mut filtering(policies), query, hosts)
+}
+
+/// Those that filter.
+pub(crate) fn filtering<'a>(policies: &[&'a dyn Policy]) -> Vec<&'a dyn Policy> {
+    policies.iter().copied().filter(|policy| policy.scope().filter).collect()
+}
+
+/// As [`filter`], of policies that filter; those that abstain are taken out.
+pub(crate) fn filter_by(
+    policies: &mut Vec<&dyn Policy>,
+    query: &Query<'_>,
+    hosts: &HostTable,
+) -> Result<Verdicts> {
     let mut all = Verdicts::all_pass(hosts.len());
-    for policy in policies.iter().filter(|policy| policy.scope().filter) {
-        let verdicts = policy.filter(query, hosts)?;
-        check_length(*policy, "verdicts", verdicts.len(), hosts.len())?;
+    let mut answering = Vec::with_capacity(policies.len());
+    for policy in policies.iter().copied() {
+        let Some(verdicts) = policy.filter(query, hosts)? else { continue };
+        answering.push(policy);
+        check_length(policy, "verdicts", verdicts.len(), hosts.len())?;
         let before = all.reasons.len();
         all.reasons
             .extend(verdicts.reasons.iter().map(|reason| format!("policy {}: {reason}", policy.name())));
@@ -655,31 +684,40 @@ pub fn filter(policies: &[&dyn Policy], query: &Query<'_>, hosts: &HostTable) ->
             }
         }
     }
+    *policies = answering;
     Ok(all)
 }
 
-/// Asks one policy for its scores of hosts; all 0 if it does not score.
+/// Asks one policy for its scores of hosts; all 0 if it does not score or abstains.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::PolicyFailed`] when it fails or its answer cannot be used.
 pub fn score(policy: &dyn Policy, query: &Query<'_>, hosts: &HostTable) -> Result<Vec<f64>> {
-    if !policy.scope().score {
-        return Ok(vec![0.0; hosts.len()]);
-    }
-    check_scores(policy, policy.score(query, hosts)?, hosts.len())
+    Ok(score_by(policy, query, hosts)?.unwrap_or_else(|| vec![0.0; hosts.len()]))
 }
 
-/// Asks one policy which devices are to be taken first; all 0 if it does not say.
+/// As [`score`]; `None` if it does not score or abstains.
+pub(crate) fn score_by(
+    policy: &dyn Policy,
+    query: &Query<'_>,
+    hosts: &HostTable,
+) -> Result<Option<Vec<f64>>> {
+    let scores = if policy.scope().score { policy.score(query, hosts)? } else { None };
+    scores.map(|scores| check_scores(policy, scores, hosts.len())).transpose()
+}
+
+/// Asks one policy which devices are to be taken first; all 0 if it does not say or abstains.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::PolicyFailed`] when it fails or its answer cannot be used.
 pub fn prefer(policy: &dyn Policy, query: &Query<'_>, devices: &DeviceTable) -> Result<Vec<f64>> {
-    if !policy.scope().prefer {
-        return Ok(vec![0.0; devices.len()]);
+    let preferences = if policy.scope().prefer { policy.prefer(query, devices)? } else { None };
+    match preferences {
+        None => Ok(vec![0.0; devices.len()]),
+        Some(preferences) => check_scores(policy, preferences, devices.len()),
     }
-    check_scores(policy, policy.prefer(query, devices)?, devices.len())
 }
 
 /// In which order the policies that prefer would give devices away: those that they find alike together, the best first,
@@ -768,14 +806,14 @@ mod tests {
         fn scope(&self) -> Scope {
             Scope::ALL
         }
-        fn filter(&self, _: &Query<'_>, _: &HostTable) -> Result<Verdicts> {
-            Ok(self.verdicts.clone())
+        fn filter(&self, _: &Query<'_>, _: &HostTable) -> Result<Option<Verdicts>> {
+            Ok(Some(self.verdicts.clone()))
         }
-        fn score(&self, _: &Query<'_>, _: &HostTable) -> Result<Vec<f64>> {
-            Ok(self.scores.clone())
+        fn score(&self, _: &Query<'_>, _: &HostTable) -> Result<Option<Vec<f64>>> {
+            Ok(Some(self.scores.clone()))
         }
-        fn prefer(&self, _: &Query<'_>, _: &DeviceTable) -> Result<Vec<f64>> {
-            Ok(self.scores.clone())
+        fn prefer(&self, _: &Query<'_>, _: &DeviceTable) -> Result<Option<Vec<f64>>> {
+            Ok(Some(self.scores.clone()))
         }
     }
 

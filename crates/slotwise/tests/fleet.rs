@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use slotwise::policy::{HostTable, Policy, Query, Scope, Verdicts};
 use slotwise::{
     AffinityRule, Batch, BatchItem, BatchMode, BatchOutcome, Demand, DeviceSpecs, ErrorKind, ExtraInfo,
     FilterOptions, Fit, Fleet, FleetReason, HostDelta, HostOutcome, HostQuestion, HostSet, Pools,
@@ -585,4 +586,118 @@ fn a_fleet_is_shared_by_threads_and_hostile_ids_are_refused() {
     });
     let far = json::parse::<HostSet>("[3, 4294967295]", "hosts").expect_err("no such host");
     assert_eq!(far.kind(), ErrorKind::InvalidArgument);
+}
+
+/// Refuses every other host and scores it by its number, and abstains where it is asked about a host from `bound` on.
+struct Abstains {
+    bound: usize,
+}
+
+impl Policy for Abstains {
+    fn name(&self) -> &str {
+        "abstains"
+    }
+
+    fn scope(&self) -> Scope {
+        Scope { filter: true, score: true, names: true, ..Scope::NOTHING }
+    }
+
+    fn filter(&self, _: &Query<'_>, hosts: &HostTable) -> slotwise::Result<Option<Verdicts>> {
+        let numbers = numbers(hosts);
+        if numbers.iter().any(|&number| number >= self.bound) {
+            return Ok(None);
+        }
+        let mut verdicts = Verdicts::all_pass(hosts.len());
+        for (host, number) in numbers.into_iter().enumerate().filter(|(_, number)| number % 2 == 1) {
+            verdicts.refuse(host, &format!("odd, as {}", number % 10));
+        }
+        Ok(Some(verdicts))
+    }
+
+    fn score(&self, _: &Query<'_>, hosts: &HostTable) -> slotwise::Result<Option<Vec<f64>>> {
+        let numbers = numbers(hosts);
+        let asked = numbers.iter().all(|&number| number < self.bound);
+        Ok(asked.then(|| numbers.into_iter().map(|number| -(number as f64)).collect()))
+    }
+}
+
+/// The numbers in the names of hosts.
+fn numbers(hosts: &HostTable) -> Vec<usize> {
+    let number = |name: &str| name.trim_start_matches("host-").parse().expect("a number");
+    (0..hosts.len()).map(|host| number(hosts.names().get(host).expect("a name"))).collect()
+}
+
+#[test]
+fn a_policy_that_abstains_from_some_hosts_judges_none() {
+    const HOSTS: usize = 9_000;
+    let mut fleet = Fleet::new();
+    let lines: String = (0..HOSTS)
+        .map(|i| {
+            format!(
+                "{{\"host\": \"{}\", \"pools\": [{{\"vendor_id\": \"15b3\", \"product_id\": \"101e\", \"count\": 1}}]}}\n",
+                name(i)
+            )
+        })
+        .collect();
+    fleet.load(&lines).expect("hosts");
+    let workload: Workload =
+        json::parse(r#"{"requests": [{"count": 1, "alternatives": [{"vendor_id": "15b3"}]}]}"#, "workload")
+            .expect("a workload");
+    let (always, never, at_last) =
+        (Abstains { bound: HOSTS }, Abstains { bound: 0 }, Abstains { bound: HOSTS - 1 });
+    let filter = |policies: &[&dyn Policy], limit| {
+        let options = FilterOptions { limit, ..FilterOptions::default() };
+        fleet.filter(&workload, &options, policies).expect("an answer")
+    };
+    let (all, even) = (filter(&[], None), filter(&[&always], None));
+    assert_eq!((even.fits, even.refused.len()), (HOSTS as u64 / 2, 5));
+    for policies in [&[&never as &dyn Policy][..], &[&at_last], &[&at_last, &never, &at_last]] {
+        assert_eq!(filter(policies, None), all, "nothing is refused, nor said to be");
+    }
+    for policies in [&[&at_last as &dyn Policy, &always][..], &[&always, &at_last, &never]] {
+        assert_eq!(filter(policies, None), even, "the others are heard");
+    }
+    // Who is not asked about the hosts that it would abstain from is heard.
+    let few = filter(&[&at_last], Some(10));
+    assert_eq!(few.hosts.ids(), (0..20).step_by(2).collect::<Vec<u32>>());
+    assert_eq!((few.asked, few.fits), (19, 10));
+
+    let rank = |policies: &[&dyn Policy]| {
+        let options = RankOptions { limit: Some(3), ..RankOptions::default() };
+        fleet.rank(&workload, &options, policies).expect("a ranking")
+    };
+    let ranked = rank(&[&always]);
+    assert_eq!((ranked.hosts, ranked.weights), (vec![0, 2, 4], vec![vec![0.0, -2.0, -4.0]]));
+    let ranked = rank(&[&at_last]);
+    assert_eq!((ranked.hosts, ranked.weights), (vec![0, 1, 2], vec![vec![0.0; 3]]));
+
+    // Of many reasons the sentence tells the most frequent.
+    struct Each;
+    impl Policy for Each {
+        fn name(&self) -> &str {
+            "each"
+        }
+        fn scope(&self) -> Scope {
+            Scope { filter: true, names: true, ..Scope::NOTHING }
+        }
+        fn filter(&self, _: &Query<'_>, hosts: &HostTable) -> slotwise::Result<Option<Verdicts>> {
+            let mut verdicts = Verdicts::all_pass(hosts.len());
+            for (host, number) in numbers(hosts).into_iter().enumerate() {
+                verdicts.refuse(host, &format!("it is number {}", number.max(100)));
+            }
+            Ok(Some(verdicts))
+        }
+    }
+    let explained = fleet.explain(&workload, &FilterOptions::default(), &[&Each]).expect("an explanation");
+    assert_eq!(explained.reasons.len(), HOSTS - 100);
+    assert!(
+        explained.message.starts_with("9,000 hosts: 0 fit, 101 are refused by policy each: it is number 100"),
+        "{}",
+        explained.message
+    );
+    assert!(
+        explained.message.ends_with(", and 8,884 hosts for 8,884 less frequent reasons."),
+        "{}",
+        explained.message
+    );
 }

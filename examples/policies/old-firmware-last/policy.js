@@ -24,7 +24,7 @@ export const api = {
       }
       settings = { ...settings, ...given };
     }
-    return { prefer: true };
+    return { prefer: true, attributes: true };
   },
 
   prefer(query, devices) {

@@ -30,7 +30,7 @@ const configure = (settings) => api.configure(new TextEncoder().encode(settings)
 const prefer = (versions) => Array.from(api.prefer({ requests: [], facts: [] }, devices(versions)));
 
 test("the newest firmware is preferred, and the oldest comes last", () => {
-  assert.deepEqual(configure('{"oldest": "22.31.1014"}'), { prefer: true });
+  assert.deepEqual(configure('{"oldest": "22.31.1014"}'), { prefer: true, attributes: true });
   assert.deepEqual(prefer(["22.35.9", "22.35.10", "22.31.1013", null, "22.35.9", "ü", "22.31.1014"]), [2, 3, 0, 0, 2, 0, 1]);
 });
 

@@ -77,15 +77,15 @@ impl slotwise::policy::Policy for Policy {
         match *self {}
     }
 
-    fn filter(&self, _: &Query<'_>, _: &HostTable) -> slotwise::Result<Verdicts> {
+    fn filter(&self, _: &Query<'_>, _: &HostTable) -> slotwise::Result<Option<Verdicts>> {
         match *self {}
     }
 
-    fn score(&self, _: &Query<'_>, _: &HostTable) -> slotwise::Result<Vec<f64>> {
+    fn score(&self, _: &Query<'_>, _: &HostTable) -> slotwise::Result<Option<Vec<f64>>> {
         match *self {}
     }
 
-    fn prefer(&self, _: &Query<'_>, _: &DeviceTable) -> slotwise::Result<Vec<f64>> {
+    fn prefer(&self, _: &Query<'_>, _: &DeviceTable) -> slotwise::Result<Option<Vec<f64>>> {
         match *self {}
     }
 }

@@ -10,7 +10,7 @@ use super::{Counters, OnFailure, PolicyOptions};
 use crate::limits::Limits;
 
 #[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "an object with the options of a policy")]
 struct OptionsDocument {
     name: Option<String>,
     limits: LimitsDocument,
@@ -20,7 +20,7 @@ struct OptionsDocument {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "an object with limits")]
 struct LimitsDocument {
     time_ms: Option<u64>,
     fuel: Option<u64>,
@@ -32,12 +32,25 @@ struct LimitsDocument {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(untagged, expecting = "write \"closed\", \"open\" or {\"drop_after\": NUMBER}")]
 enum OnFailureDocument {
+    Word(OnFailureWord),
+    DropAfter(DropAfter),
     #[default]
+    LeftOut,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum OnFailureWord {
     Closed,
     Open,
-    DropAfter(u64),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DropAfter {
+    drop_after: u64,
 }
 
 impl PolicyOptions {
@@ -65,9 +78,11 @@ impl PolicyOptions {
                 instances: limits.instances.unwrap_or(defaults.instances),
             },
             on_failure: match document.on_failure {
-                OnFailureDocument::Closed => OnFailure::Closed,
-                OnFailureDocument::Open => OnFailure::Open,
-                OnFailureDocument::DropAfter(count) => OnFailure::DropAfter(count),
+                OnFailureDocument::Word(OnFailureWord::Closed) | OnFailureDocument::LeftOut => {
+                    OnFailure::Closed
+                }
+                OnFailureDocument::Word(OnFailureWord::Open) => OnFailure::Open,
+                OnFailureDocument::DropAfter(DropAfter { drop_after }) => OnFailure::DropAfter(drop_after),
             },
             keep_instances: document.keep_instances,
             cache: document.cache.map(Into::into),
@@ -114,6 +129,8 @@ pub fn scope_names(scope: Scope) -> Vec<&'static str> {
         (scope.filter, "filter"),
         (scope.score, "score"),
         (scope.prefer, "prefer"),
+        (scope.requests, "requests"),
+        (scope.facts, "facts"),
         (scope.names, "names"),
         (scope.attributes, "attributes"),
         (scope.filter_pools, "filter_pools"),

@@ -12,10 +12,11 @@ pub enum OnFailure {
     /// An error: nothing is placed while the policy cannot be asked. For rules that must hold.
     #[default]
     Closed,
-    /// An answer that changes nothing: all hosts pass and are scored alike. For rules that are wishes.
+    /// It abstains: the query goes as if it had not been asked, also about those hosts that it has answered for already.
+    /// For rules that are wishes.
     Open,
     /// An error until the policy has failed so many times since it was loaded; from then on it is not asked any more, and
-    /// changes nothing. 0 is as 1.
+    /// abstains. 0 is as 1.
     DropAfter(u64),
 }
 
@@ -41,11 +42,13 @@ pub enum FailureKind {
     Refused,
     /// It trapped, or broke the rules of the component model.
     Trap,
+    /// The system did not give what it takes to ask: memory, a thread.
+    System,
 }
 
 impl FailureKind {
     /// Every kind.
-    pub const ALL: [FailureKind; 9] = [
+    pub const ALL: [FailureKind; 10] = [
         FailureKind::OutOfTime,
         FailureKind::OutOfFuel,
         FailureKind::OutOfMemory,
@@ -55,6 +58,7 @@ impl FailureKind {
         FailureKind::WrongAnswer,
         FailureKind::Refused,
         FailureKind::Trap,
+        FailureKind::System,
     ];
 
     /// The stable name in `snake_case`.
@@ -70,6 +74,7 @@ impl FailureKind {
             FailureKind::WrongAnswer => "wrong_answer",
             FailureKind::Refused => "refused",
             FailureKind::Trap => "trap",
+            FailureKind::System => "system",
         }
     }
 
@@ -85,6 +90,7 @@ impl FailureKind {
             Error::ResultTooLarge { .. } => FailureKind::ResultTooLarge,
             Error::WrongAnswer(_) => FailureKind::WrongAnswer,
             Error::Refused(_) => FailureKind::Refused,
+            Error::System(_) => FailureKind::System,
             _ => FailureKind::Trap,
         }
     }
@@ -130,8 +136,8 @@ pub(super) struct Failed {
     is_first: bool,
     /// How many there were with it.
     total: u64,
-    /// Whether the query goes on as if the policy had passed everything.
-    is_neutral: bool,
+    /// Whether the query goes on as if the policy had not been asked.
+    abstains: bool,
     /// Whether the policy was dropped with it.
     drops: bool,
 }
@@ -166,7 +172,7 @@ impl Failures {
             self.by_kind.iter().zip(FailureKind::ALL).find(|(_, k)| *k == kind).map(|(count, _)| count);
         let is_first = of_kind.is_some_and(|count| count.fetch_add(1, Ordering::Relaxed) == 0);
         let total = self.total.fetch_add(1, Ordering::Relaxed) + 1;
-        let (is_neutral, drops) = match self.mode {
+        let (abstains, drops) = match self.mode {
             OnFailure::Open => (true, false),
             OnFailure::Closed => (false, false),
             OnFailure::DropAfter(count) => {
@@ -174,18 +180,12 @@ impl Failures {
                 (total > count, total >= count && !self.dropped.swap(true, Ordering::Relaxed))
             }
         };
-        Failed { kind, is_first, total, is_neutral, drops }
+        Failed { kind, is_first, total, abstains, drops }
     }
 
-    /// Logs a failure that was counted, and gives what the call gives.
-    pub(super) fn give<T>(
-        policy: &str,
-        log: &Log,
-        error: &Error,
-        failed: &Failed,
-        neutral: impl FnOnce() -> T,
-    ) -> slotwise::Result<T> {
-        let Failed { kind, is_first, total, is_neutral, drops } = *failed;
+    /// Logs a failure that was counted; an error unless the policy abstains.
+    pub(super) fn tell(policy: &str, log: &Log, error: &Error, failed: &Failed) -> slotwise::Result<()> {
+        let Failed { kind, is_first, total, abstains, drops } = *failed;
         if is_first {
             let text = format!("{error}; later failures of this kind ({}) are counted only", kind.name());
             log.write(policy, LogLevel::Error, text);
@@ -194,7 +194,7 @@ impl Failures {
             let text = format!("dropped after {total} failures; it is not asked any more");
             log.write(policy, LogLevel::Error, text);
         }
-        if is_neutral { Ok(neutral()) } else { Err(error.at_call(policy)) }
+        if abstains { Ok(()) } else { Err(error.at_call(policy)) }
     }
 
     pub(super) fn counters(&self, log: &Log) -> Counters {

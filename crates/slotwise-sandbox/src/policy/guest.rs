@@ -61,6 +61,8 @@ pub(super) fn scope(scope: api::Scope) -> Scope {
         filter: scope.contains(api::Scope::FILTER),
         score: scope.contains(api::Scope::SCORE),
         prefer: scope.contains(api::Scope::PREFER),
+        requests: scope.contains(api::Scope::REQUESTS),
+        facts: scope.contains(api::Scope::FACTS),
         names: scope.contains(api::Scope::NAMES),
         attributes: scope.contains(api::Scope::ATTRIBUTES),
         filter_pools: scope.contains(api::Scope::FILTER_POOLS),
@@ -78,8 +80,9 @@ impl Live {
     ) -> wasmtime::Result<Verdicts> {
         let api = self.policy.slotwise_policy_api();
         let rows = Rows::of(hosts, scope, scope.filter_pools);
-        let verdicts = with_query(query, |query| api.call_filter(&mut self.store, query, rows.columns()))?
-            .map_err(|reason| refused(&reason))?;
+        let verdicts =
+            with_query(scope, query, |query| api.call_filter(&mut self.store, query, rows.columns()))?
+                .map_err(|reason| refused(&reason))?;
         check_length("verdicts", verdicts.codes.len(), rows.len())?;
         if verdicts.reasons.len() > rows.len() {
             return wrong(format!("it has {} reasons for {} hosts", verdicts.reasons.len(), rows.len()));
@@ -100,7 +103,8 @@ impl Live {
     ) -> wasmtime::Result<Vec<f64>> {
         let api = self.policy.slotwise_policy_api();
         let rows = Rows::of(hosts, scope, scope.score_pools);
-        let scores = with_query(query, |query| api.call_score(&mut self.store, query, rows.columns()))?;
+        let scores =
+            with_query(scope, query, |query| api.call_score(&mut self.store, query, rows.columns()))?;
         check_scores(scores.map_err(|reason| refused(&reason))?, rows.len())
             .map(|scores| rows.to_hosts(scores))
     }
@@ -112,7 +116,7 @@ impl Live {
         devices: &DeviceTable,
     ) -> wasmtime::Result<Vec<f64>> {
         let api = self.policy.slotwise_policy_api();
-        let scores = with_query(query, |query| {
+        let scores = with_query(scope, query, |query| {
             api.call_prefer(&mut self.store, query, device_columns(scope, devices))
         })?;
         check_scores(scores.map_err(|reason| refused(&reason))?, devices.len())
@@ -198,13 +202,19 @@ impl<'a> Rows<'a> {
     }
 
     /// Gives each host the answer of its row; there is one for each row.
-    fn to_hosts<T: Copy>(&self, answers: Vec<T>) -> Vec<T> {
+    fn to_hosts<T: Copy + Default>(&self, answers: Vec<T>) -> Vec<T> {
         let Some(alike) = &self.alike else { return answers };
         match &alike.row_of_set {
             // All hosts have a set of their table, and each of these sets has a row.
             Some(row_of_set) => {
-                let answer = |&set: &u32| answers[row_of_set[set as usize] as usize];
-                self.hosts.attributes().iter().map(answer).collect()
+                let sets = self.hosts.attributes().iter().map(|&set| set as usize);
+                if row_of_set.len() > sets.len() {
+                    return sets.map(|set| answers[row_of_set[set] as usize]).collect();
+                }
+                // Each set is looked at many times, and so found in one step. What no host has stays empty.
+                let answer = |&row: &u32| answers.get(row as usize).copied().unwrap_or_default();
+                let of_set: Vec<T> = row_of_set.iter().map(answer).collect();
+                sets.map(|set| of_set[set]).collect()
             }
             None => answers.first().map_or_else(Vec::new, |&answer| vec![answer; self.hosts.len()]),
         }
@@ -235,14 +245,16 @@ fn device_columns(scope: Scope, devices: &DeviceTable) -> api::Devices<'_> {
     api::Devices {
         host: devices.host(),
         count: length(devices.len()),
-        sets: sets(devices.sets()),
+        sets: if scope.attributes { sets(devices.sets()) } else { NO_SETS },
         addresses: if scope.names { texts(devices.addresses()) } else { NO_TEXTS },
-        attributes: devices.attributes(),
+        attributes: if scope.attributes { devices.attributes() } else { &[] },
         numa_nodes: devices.numa_nodes(),
     }
 }
 
 const NO_TEXTS: api::Texts<'static> = api::Texts { joined: "", ends: &[] };
+const NO_SETS: api::AttributeSets<'static> =
+    api::AttributeSets { texts: NO_TEXTS, ends: &[], keys: &[], values: &[] };
 
 fn texts(texts: &Texts) -> api::Texts<'_> {
     api::Texts { joined: texts.joined(), ends: texts.ends() }
@@ -274,11 +286,15 @@ fn attributes(info: &ExtraInfo) -> Vec<Attribute<'_>> {
     info.iter().collect()
 }
 
-fn with_query<T>(query: &Query<'_>, call: impl FnOnce(api::Query<'_>) -> T) -> T {
+fn with_query<T>(scope: Scope, query: &Query<'_>, call: impl FnOnce(api::Query<'_>) -> T) -> T {
+    let facts = scope.facts.then(|| attributes(query.facts));
+    let facts = facts.as_deref();
+    if !scope.requests {
+        return call(api::Query { requests: None, facts });
+    }
+    let requests = &query.workload.requests;
     // For each request, what it wants and takes instead; for each of those its alternatives.
-    let owned: Vec<Vec<Want<'_>>> = query
-        .workload
-        .requests
+    let owned: Vec<Vec<Want<'_>>> = requests
         .iter()
         .map(|request| {
             let first = (request.count, request.alternatives.as_slice());
@@ -301,9 +317,7 @@ fn with_query<T>(query: &Query<'_>, call: impl FnOnce(api::Query<'_>) -> T) -> T
             wants.iter().map(|(count, list)| api::Want { count: *count, alternatives: list }).collect()
         })
         .collect();
-    let requests: Vec<api::Request<'_>> = query
-        .workload
-        .requests
+    let requests: Vec<api::Request<'_>> = requests
         .iter()
         .zip(&wants)
         .map(|(request, wants)| api::Request {
@@ -313,8 +327,7 @@ fn with_query<T>(query: &Query<'_>, call: impl FnOnce(api::Query<'_>) -> T) -> T
             wants,
         })
         .collect();
-    let facts = attributes(query.facts);
-    call(api::Query { requests: &requests, facts: &facts })
+    call(api::Query { requests: Some(&requests), facts })
 }
 
 #[cfg(test)]

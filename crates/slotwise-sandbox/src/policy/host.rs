@@ -11,12 +11,12 @@ use wasmtime::component::{HasSelf, Linker};
 
 use super::failures::{Counters, Failures, OnFailure};
 use super::guest::{self, Guest, bindings};
-use super::log::{Lines, Log};
+use super::log::{Lines, Log, LogLevel};
 use super::slots::{Slot, Slots};
 use super::{CodeOrigin, LOG_INTERFACE, PolicyOptions};
 use crate::cache::Cache;
 use crate::clock::Running;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, plain};
 use crate::limits::Limits;
 use crate::runtime::{Allocation, Runtime, read_component, reason};
 
@@ -45,6 +45,9 @@ use crate::runtime::{Allocation, Runtime, read_component, reason};
 /// ```
 #[derive(Clone)]
 pub struct Policy(Arc<Inner>);
+
+/// As much of a name as stands before reasons and log lines, in bytes.
+const MAX_NAME: usize = 256;
 
 struct Inner {
     name: String,
@@ -86,23 +89,27 @@ impl Policy {
     /// # Errors
     ///
     /// [`Error::ComponentTooLarge`], [`Error::NotAComponent`], [`Error::NeedsTooMuch`], [`Error::UnexpectedImport`],
-    /// [`Error::MissingExport`] or [`Error::WrongType`] for what cannot be run; [`Error::Limits`] or
-    /// [`Error::CacheNotPrivate`] for options that cannot be used; [`Error::Refused`] when the policy does not accept its
-    /// configuration; or what stopped it from starting within its limits.
+    /// [`Error::MissingExport`], [`Error::WrongType`] or [`Error::AnswersNothing`] for what cannot be run;
+    /// [`Error::Limits`], [`Error::CacheUnreadable`] or [`Error::CacheNotPrivate`] for options that cannot be used;
+    /// [`Error::Refused`] when the policy does not accept its configuration; or what stopped it from starting within its
+    /// limits.
     pub fn from_bytes(bytes: &[u8], options: PolicyOptions) -> Result<Self> {
         let runtime = Runtime::new(options.limits, Allocation::Pooled)?;
         let cache = options.cache.as_deref().map(Cache::open).transpose()?;
         let start = Instant::now();
-        let (component, from_cache) = runtime.compile(bytes, cache.as_ref(), &[LOG_INTERFACE])?;
-        let origin = CodeOrigin { from_cache, took: start.elapsed() };
+        let code = runtime.compile(bytes, cache.as_ref(), &[LOG_INTERFACE])?;
+        let origin = CodeOrigin { from_cache: code.from_cache, took: start.elapsed() };
+        let not_kept = code.not_kept;
         let mut linker = Linker::new(&runtime.engine);
         bindings::slotwise::policy::log::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest| guest)
             .map_err(|error| Error::Trap(reason(&error)))?;
-        let code = linker.instantiate_pre(&component).map_err(|error| Error::WrongType(reason(&error)))?;
+        let code =
+            linker.instantiate_pre(&code.component).map_err(|error| Error::WrongType(reason(&error)))?;
         let code = bindings::PolicyPre::new(code).map_err(|error| Error::MissingExport(reason(&error)))?;
         let limits = runtime.limits.clone();
         let mut inner = Inner {
-            name: options.name.unwrap_or_else(|| "policy".to_owned()),
+            // It stands in lines of logs.
+            name: plain(&options.name.unwrap_or_else(|| "policy".to_owned()), MAX_NAME),
             code,
             origin,
             configuration: options.configuration,
@@ -126,6 +133,13 @@ impl Policy {
         drop(running);
         inner.log.take(&inner.name, &mut store.data_mut().lines);
         inner.scope = scope?;
+        if !(inner.scope.filter || inner.scope.score || inner.scope.prefer) {
+            return Err(Error::AnswersNothing);
+        }
+        if let Some(error) = not_kept {
+            let text = format!("its compiled code could not be put in the cache: {error}");
+            inner.log.write(&inner.name, LogLevel::Warning, text);
+        }
         Ok(Policy(Arc::new(inner)))
     }
 
@@ -192,29 +206,28 @@ impl Policy {
         self.0.call(|live, scope| live.prefer(scope, query, devices))
     }
 
-    /// Asks the policy unless it was dropped, and answers `neutral` where it fails open.
+    /// Asks the policy; `None` if it was dropped or fails open.
     fn ask<T>(
         &self,
         call: impl FnOnce(&mut Live, Scope) -> wasmtime::Result<T>,
-        neutral: impl FnOnce() -> T,
-    ) -> slotwise::Result<T> {
+    ) -> slotwise::Result<Option<T>> {
         let Inner { name, failures, log, slots, .. } = &*self.0;
         if failures.is_dropped() {
-            return Ok(neutral());
+            return Ok(None);
         }
         let (slot, kept) = slots.take();
         // It may have been dropped while this call waited.
         if failures.is_dropped() {
             drop(kept);
             drop(slot);
-            return Ok(neutral());
+            return Ok(None);
         }
         match self.0.call_in(slot, kept, call, |error| failures.count(error)) {
             Ok(answer) => {
                 failures.answered();
-                Ok(answer)
+                Ok(Some(answer))
             }
-            Err((error, failed)) => Failures::give(name, log, &error, &failed, neutral),
+            Err((error, failed)) => Failures::tell(name, log, &error, &failed).map(|()| None),
         }
     }
 }
@@ -228,16 +241,16 @@ impl slotwise::policy::Policy for Policy {
         self.0.scope
     }
 
-    fn filter(&self, query: &Query<'_>, hosts: &HostTable) -> slotwise::Result<Verdicts> {
-        self.ask(|live, scope| live.filter(scope, query, hosts), || Verdicts::all_pass(hosts.len()))
+    fn filter(&self, query: &Query<'_>, hosts: &HostTable) -> slotwise::Result<Option<Verdicts>> {
+        self.ask(|live, scope| live.filter(scope, query, hosts))
     }
 
-    fn score(&self, query: &Query<'_>, hosts: &HostTable) -> slotwise::Result<Vec<f64>> {
-        self.ask(|live, scope| live.score(scope, query, hosts), || vec![0.0; hosts.len()])
+    fn score(&self, query: &Query<'_>, hosts: &HostTable) -> slotwise::Result<Option<Vec<f64>>> {
+        self.ask(|live, scope| live.score(scope, query, hosts))
     }
 
-    fn prefer(&self, query: &Query<'_>, devices: &DeviceTable) -> slotwise::Result<Vec<f64>> {
-        self.ask(|live, scope| live.prefer(scope, query, devices), || vec![0.0; devices.len()])
+    fn prefer(&self, query: &Query<'_>, devices: &DeviceTable) -> slotwise::Result<Option<Vec<f64>>> {
+        self.ask(|live, scope| live.prefer(scope, query, devices))
     }
 }
 

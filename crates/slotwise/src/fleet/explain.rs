@@ -99,7 +99,7 @@ pub struct StepDrops {
 /// Why a workload does not fit more hosts.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct FleetExplanation {
-    /// All of it as one sentence.
+    /// All of it as one sentence, of many reasons the most frequent.
     pub message: String,
     /// How many hosts were asked.
     pub asked: u64,
@@ -112,6 +112,9 @@ pub struct FleetExplanation {
     /// What was dropped for each request.
     pub requests: Vec<RequestDrops>,
 }
+
+/// How many reasons the sentence tells: a policy may have one of its own for each host.
+const MAX_TOLD: usize = 16;
 
 /// Why a host does not fit, and the request that cannot be served.
 type Cause = (Option<usize>, FleetReason);
@@ -328,7 +331,7 @@ fn sentence(explanation: &FleetExplanation, workload: &Workload) -> String {
     if explanation.undecided > 0 {
         let _ = write!(text, ", {} undecided", grouped(explanation.undecided));
     }
-    for ReasonCount { request, reason, hosts } in &explanation.reasons {
+    for ReasonCount { request, reason, hosts } in explanation.reasons.iter().take(MAX_TOLD) {
         let _ = write!(text, ", {} {}", grouped(*hosts), reason.phrase(*hosts));
         if let Some(request) = request {
             let wanted = &workload.requests[*request];
@@ -338,6 +341,11 @@ fn sentence(explanation: &FleetExplanation, workload: &Workload) -> String {
                 None => Ok(()),
             };
         }
+    }
+    if let Some(others) = explanation.reasons.get(MAX_TOLD..).filter(|others| !others.is_empty()) {
+        let sum = others.iter().map(|reason| reason.hosts).sum();
+        let count = grouped(others.len() as u64);
+        let _ = write!(text, ", and {} for {count} less frequent reasons", hosts(sum));
     }
     text.push('.');
     text

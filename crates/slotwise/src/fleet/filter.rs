@@ -85,6 +85,16 @@ pub struct HostCandidates {
     pub undecided: Vec<u32>,
 }
 
+/// What policies said of hosts.
+struct Judged {
+    /// Those that are refused.
+    out: Vec<u32>,
+    /// How many are refused for each reason.
+    refused: BTreeMap<String, u64>,
+    /// The first that was not looked at, because enough passed before it.
+    bound: Option<u32>,
+}
+
 /// What is known about one host and one workload; `None` is undecided.
 pub(super) type Verdict = Option<bool>;
 
@@ -219,7 +229,7 @@ impl Fleet {
         Ok(())
     }
 
-    /// Asks the policies about the hosts that fit, some thousands at a time, until enough pass.
+    /// Asks the policies about the hosts that fit, until enough pass.
     fn apply_policies(
         &self,
         workload: &Workload,
@@ -229,36 +239,61 @@ impl Fleet {
     ) -> Result<()> {
         let query = Query { workload, facts: &options.facts };
         let limit = options.limit.unwrap_or(usize::MAX);
-        let mut refused: BTreeMap<String, u64> = BTreeMap::new();
-        let (mut passed, mut bound) = (0, 0);
-        for hosts in answer.hosts.ids().chunks(POLICY_BATCH) {
+        let mut asked = policy::filtering(policies);
+        // Each time with fewer policies.
+        let judged = loop {
+            if let Some(judged) = self.judge(&query, &answer.hosts, limit, &mut asked)? {
+                break judged;
+            }
+        };
+        for &id in &judged.out {
+            answer.hosts.remove(id);
+        }
+        if let Some(bound) = judged.bound {
+            answer.hosts.keep_below(bound);
+        }
+        let refused = judged.refused.into_iter();
+        answer.refused = refused.map(|(reason, hosts)| PolicyRefusal { reason, hosts }).collect();
+        Ok(())
+    }
+
+    /// Asks them about some thousands of hosts at a time. `None` when one that has judged some abstains from others: it is
+    /// taken out, and what it said does not count either.
+    fn judge(
+        &self,
+        query: &Query<'_>,
+        hosts: &HostSet,
+        limit: usize,
+        policies: &mut Vec<&dyn Policy>,
+    ) -> Result<Option<Judged>> {
+        let mut judged = Judged { out: Vec::new(), refused: BTreeMap::new(), bound: None };
+        let mut passed = 0;
+        for (batch, hosts) in hosts.ids().chunks(POLICY_BATCH).enumerate() {
             if passed >= limit {
+                judged.bound = hosts.first().copied();
                 break;
             }
-            let verdicts = policy::filter(
-                policies,
-                &query,
-                &self.host_table(hosts, policies, |scope| scope.filter_pools)?,
-            )?;
+            let count = policies.len();
+            let table = self.host_table(hosts, policies, |scope| scope.filter_pools)?;
+            let verdicts = policy::filter_by(policies, query, &table)?;
+            if batch > 0 && policies.len() < count {
+                return Ok(None);
+            }
             for (i, &id) in hosts.iter().enumerate() {
                 if passed >= limit {
-                    break;
+                    judged.bound = Some(id);
+                    return Ok(Some(judged));
                 }
-                bound = id + 1;
                 match verdicts.reason(i) {
                     None => passed += 1,
                     Some(reason) => {
-                        answer.hosts.remove(id);
-                        *refused.entry(reason.to_owned()).or_default() += 1;
+                        judged.out.push(id);
+                        *judged.refused.entry(reason.to_owned()).or_default() += 1;
                     }
                 }
             }
         }
-        if passed >= limit {
-            answer.hosts.keep_below(bound);
-        }
-        answer.refused = refused.into_iter().map(|(reason, hosts)| PolicyRefusal { reason, hosts }).collect();
-        Ok(())
+        Ok(Some(judged))
     }
 
     /// Hosts as the columns that policies read.

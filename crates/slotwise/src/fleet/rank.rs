@@ -216,15 +216,15 @@ impl Fleet {
         self.demand.declared.iter().chain(&self.demand.recent)
     }
 
-    /// What a policy says about hosts, some thousands at a time.
+    /// What a policy says about hosts, some thousands at a time; all 0 if it abstains from any of them.
     fn policy_scores(&self, policy: &dyn Policy, query: &Query<'_>, hosts: &[u32]) -> Result<Vec<f64>> {
         let mut scores = Vec::with_capacity(hosts.len());
-        for hosts in hosts.chunks(POLICY_BATCH) {
-            scores.extend(policy::score(
-                policy,
-                query,
-                &self.host_table(hosts, &[policy], |scope| scope.score_pools)?,
-            )?);
+        for some in hosts.chunks(POLICY_BATCH) {
+            let table = self.host_table(some, &[policy], |scope| scope.score_pools)?;
+            match policy::score_by(policy, query, &table)? {
+                Some(of_some) => scores.extend(of_some),
+                None => return Ok(vec![0.0; hosts.len()]),
+            }
         }
         Ok(scores)
     }

@@ -14,7 +14,7 @@ pub struct SeparateTenants {
 }
 
 impl Policy for SeparateTenants {
-    const SCOPE: Scope = Scope::FILTER.union(Scope::ATTRIBUTES);
+    const SCOPE: Scope = Scope::FILTER.union(Scope::FACTS).union(Scope::ATTRIBUTES);
 
     fn configure(configuration: &str) -> Result<Self, String> {
         let mut switches: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
