@@ -127,6 +127,13 @@ impl<'a> Prepared<'a> {
         self.suits(pool) && self.numa_allows(pool)
     }
 
+    /// About how much is compared to say whether a pool may serve this request.
+    pub(crate) fn looks(&self) -> u64 {
+        let compared =
+            self.alternatives.iter().map(|alternative| 1 + alternative.iter().count()).sum::<usize>();
+        (4 + compared + self.providers.len()) as u64
+    }
+
     /// Whether a pool may serve this request if its NUMA node is one of the guest's cells.
     pub(crate) fn suits(&self, pool: &Pool) -> bool {
         EXACT_STEPS.iter().filter(|step| **step != Step::Numa).all(|&step| self.keeps(step, pool))

@@ -167,6 +167,19 @@ impl Step {
             Step::Numa => "are on the wrong NUMA node",
         }
     }
+
+    /// The same of one device.
+    pub(crate) const fn reason_of_one(self) -> &'static str {
+        match self {
+            Step::Attributes => "matches no alternative of the request",
+            Step::PhysicalFunctions => "is a physical function that the request does not ask for",
+            Step::Vdpa => "is a vDPA device that the request does not ask for",
+            Step::RemoteManaged => "is remote-managed and the request does not ask for that",
+            Step::LiveMigratable => "differs in live_migratable from what the request asks for",
+            Step::Placement => "belongs to another resource provider than Placement chose",
+            Step::Numa => "is on the wrong NUMA node",
+        }
+    }
 }
 
 /// The search budget ran out.

@@ -1,5 +1,6 @@
 //! Reasons: the paragraph that says why a workload does not fit.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use crate::filter::{EXACT_STEPS, Prepared, clamp};
@@ -41,6 +42,22 @@ fn couplings(
     let usable: Vec<bool> =
         list.iter().map(|pool| conflict.iter().any(|&r| prepared[r].allows(pool))).collect();
     let mut couplings = Vec::new();
+    let mut wanted: BTreeMap<&str, u64> = BTreeMap::new();
+    let providers = conflict.iter().flat_map(|&r| &prepared[r].providers);
+    providers.for_each(|&provider| *wanted.entry(provider).or_default() += 1);
+    for (provider, wanted) in wanted {
+        let own = list
+            .iter()
+            .zip(&usable)
+            .filter(|(pool, usable)| **usable && pool.provider.as_deref() == Some(provider));
+        let free: u64 = own.map(|(pool, _)| u64::from(pool.count)).sum();
+        if free < wanted {
+            couplings.push(format!(
+                "resource provider {provider} has {free} of the {} needed of it",
+                devices(wanted)
+            ));
+        }
+    }
     if list.iter().zip(&usable).any(|(pool, usable)| *usable && pool.attributes.text(DEVICE_GROUP).is_some())
     {
         couplings.push("device groups are handed out as a whole".to_owned());
@@ -98,9 +115,11 @@ fn paragraph(
         ),
         enough => write!(
             text,
-            ", and {} could serve some of that, but not all at once: {}",
+            ", and {} could serve {}: {}",
             free_devices(enough),
+            if needed == 1 { "it, but cannot be had" } else { "some of that, but not all at once" },
             match couplings {
+                [] if names.len() == 1 => "it cannot use them together".to_owned(),
                 [] => "each request can use only some of them".to_owned(),
                 couplings => couplings.join(", and "),
             }
@@ -118,8 +137,8 @@ fn paragraph(
             text.push_str(", none was dropped");
         }
         for (i, step) in dropped.enumerate() {
-            let _ =
-                write!(text, "{} {} {}", if i == 0 { "," } else { " and" }, step.dropped, step.step.reason());
+            let reason = if step.dropped == 1 { step.step.reason_of_one() } else { step.step.reason() };
+            let _ = write!(text, "{} {} {reason}", if i == 0 { "," } else { " and" }, step.dropped);
         }
         let left = report.steps.last().map_or(report.free, |step| step.left);
         let _ = write!(text, "; {left} {} left.", if left == 1 { "is" } else { "are" });
@@ -143,8 +162,8 @@ fn asked_of_them(prepared: &[Prepared<'_>], constraints: &[Constraint], conflict
         seen.push(alike);
         text.push_str(&match alike {
             (Relation::Same, key) => format!("with the same {key}"),
-            (Relation::Distinct, "address") => "each from another card".to_owned(),
-            (Relation::Distinct, key) => format!("each with another {key}"),
+            (Relation::Distinct, "address") => "each from a different card".to_owned(),
+            (Relation::Distinct, key) => format!("each with a different {key}"),
         });
         let like: Vec<&Constraint> =
             constraints.iter().filter(|other| (other.relation, other.key.as_str()) == alike).collect();

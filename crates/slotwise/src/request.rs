@@ -371,6 +371,8 @@ impl Workload {
     /// The Placement providers that request `request` must take its devices from, one entry per device; empty when
     /// Placement has no say.
     ///
+    /// A request's groups in the mapping are named `{request_id}-{n}`, of each of which the first provider counts.
+    ///
     /// Source: Nova's `_get_rp_uuids_for_request`. A request of a network port is never bound; without a mapping the
     /// providers stored in the first alternative's `rp_uuids` (comma separated) count.
     #[must_use]
@@ -381,9 +383,17 @@ impl Workload {
         match self.provider_mapping.as_ref().filter(|mapping| !mapping.is_empty()) {
             Some(mapping) => {
                 let Some(id) = request.request_id.as_deref() else { return Vec::new() };
+                // Nova looks at how the name begins, which is the same for its own ids, of which none begins another.
+                let is_of_it = |group: &str| match group.strip_prefix(id) {
+                    None => false,
+                    Some("") => true,
+                    Some(rest) => rest
+                        .strip_prefix('-')
+                        .is_some_and(|n| !n.is_empty() && n.bytes().all(|byte| byte.is_ascii_digit())),
+                };
                 mapping
                     .iter()
-                    .filter(|(group, _)| group.starts_with(id))
+                    .filter(|(group, _)| is_of_it(group))
                     .filter_map(|(_, providers)| providers.first().map(String::as_str))
                     .collect()
             }

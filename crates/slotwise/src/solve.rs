@@ -247,7 +247,7 @@ impl<'a> Solver<'a> {
             Err(core) => return Ok((None, core)),
         };
         let problem = self.problem(table, &asks)?;
-        let mut search = Search::new(&problem, self.budget);
+        let mut search = Search::new(&problem, self.budget)?;
         Ok(match search.solve()? {
             Ok(()) => (Some(self.choose(table, &problem, search)?), Vec::new()),
             Err(core) => (None, problem.requests(&core)),

@@ -638,8 +638,9 @@ impl Tracker {
         let mut attempt = self.clone();
         let mut all = Assignment::default();
         let mut failed = None;
-        for Claim { owner, workload } in claims {
-            match attempt.claim_within(owner, workload, &budget)? {
+        for (i, Claim { owner, workload }) in claims.iter().enumerate() {
+            let claimed = attempt.claim_within(owner, workload, &budget);
+            match claimed.map_err(|e| e.inside(format!("claims[{i}]")))? {
                 Fit::Fits(assignment) => {
                     all.requests.extend(assignment.requests);
                     all.numa_cells = assignment.numa_cells;

@@ -173,7 +173,8 @@ impl Room {
         let mut total = 0_u64;
         for (atom, &left) in state.left.iter().enumerate().filter(|(_, left)| **left > 0) {
             total = total.saturating_add(left);
-            let same = own_scopes.iter().find_map(|&scope| layout.atoms[atom].values[scope]);
+            let same =
+                own_scopes.iter().find_map(|&scope| layout.atoms[atom].values[problem.scopes[scope].key]);
             let open = || layout.pairs_of(atom).filter(|&pair| search.is_open(decided, pair));
             let is_wanted = open().any(|pair| leaders[layout.pairs[pair].class].is_some());
             let Some(value) = same.filter(|_| is_wanted) else { continue };

@@ -320,7 +320,7 @@ fn supply_and_cost(
     victims: &Bits,
     differ_in: Option<usize>,
 ) -> (u64, Vec<u64>) {
-    let Search { layout, state, .. } = search;
+    let Search { layout, problem, state, .. } = search;
     let mut cost = vec![0_u64; layout.atoms.len()];
     // What a card's VFs give, and how many of its PFs can be taken.
     let mut of_card = vec![(0_u64, 0_u64); layout.cards.len()];
@@ -346,7 +346,7 @@ fn supply_and_cost(
         Some(s) => {
             let mut by_value: BTreeMap<Option<Value>, Vec<usize>> = BTreeMap::new();
             for &a in &atoms {
-                by_value.entry(layout.atoms[a].values[s]).or_default().push(a);
+                by_value.entry(layout.atoms[a].values[problem.scopes[s].key]).or_default().push(a);
             }
             for atoms in by_value.values() {
                 let card = virtual_card(atoms[0]);

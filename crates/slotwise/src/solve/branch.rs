@@ -88,8 +88,8 @@ fn same(search: &Search<'_>, flow: &[Amount], decided: &Decided) -> Option<Vec<L
 /// The value of a pair under a constraint, if its class is under it.
 fn value_in(search: &Search<'_>, scope: usize, pair: usize) -> Option<Value> {
     let pair = search.layout.pairs[pair];
-    let covers = &search.problem.scopes[scope].covers;
-    search.layout.atoms[pair.atom].values[scope].filter(|_| covers.contains(pair.class))
+    let scope = &search.problem.scopes[scope];
+    search.layout.atoms[pair.atom].values[scope.key].filter(|_| scope.covers.contains(pair.class))
 }
 
 /// What must be equal for two of these values to be interchangeable; `None` for one that stands for itself.
@@ -225,9 +225,10 @@ fn distinct(search: &Search<'_>, flow: &[Amount], decided: &Decided) -> Option<V
 /// The values that a pair uses up, each with its constraint.
 fn places<'s>(search: &'s Search<'_>, pair: usize) -> impl Iterator<Item = (usize, Value)> + 's {
     let own = search.layout.pairs[pair];
-    search.problem.scopes.iter().enumerate().filter_map(move |(s, scope)| {
-        let is_covered = scope.relation == Relation::Distinct && scope.covers.contains(own.class);
-        search.layout.atoms[own.atom].values[s].filter(|_| is_covered).map(|value| (s, value))
+    search.layout.scopes_of[own.class].iter().filter_map(move |&s| {
+        let scope = &search.problem.scopes[s];
+        let value = search.layout.atoms[own.atom].values[scope.key];
+        value.filter(|_| scope.relation == Relation::Distinct).map(|value| (s, value))
     })
 }
 
@@ -275,7 +276,8 @@ fn is_clash(search: &Search<'_>, atom: usize, places: &[(usize, Value)], pair: u
         _ => false,
     };
     let same_value = |&(s, value): &(usize, Value)| {
-        other.values[s] == Some(value) && problem.scopes[s].covers.contains(that.class)
+        let scope = &problem.scopes[s];
+        other.values[scope.key] == Some(value) && scope.covers.contains(that.class)
     };
     other_use || places.iter().any(same_value)
 }

@@ -211,7 +211,7 @@ impl Solver<'_> {
             let wanted: u64 = problem.demands.iter().map(|demand| u64::from(demand.count)).sum();
             let Some(most_far) = wanted.checked_sub(least) else { return Ok(Found::Nothing) };
             let problem = problem.with_far(cells, most_far);
-            let Some(far) = Search::new(&problem, self.budget).fewest_far()? else {
+            let Some(far) = Search::new(&problem, self.budget)?.fewest_far()? else {
                 return Ok(Found::Nothing);
             };
             best = Some((cells.to_vec(), asks, far));
@@ -220,7 +220,7 @@ impl Solver<'_> {
         let Some((cells, asks, far)) = best else { return Ok(None) };
         let table = self.table(Some(&cells))?;
         let problem = self.problem(&table, &asks)?.with_far(&cells, far);
-        let mut search = Search::new(&problem, self.budget);
+        let mut search = Search::new(&problem, self.budget)?;
         // It was found before.
         if search.solve()?.is_err() {
             return Ok(None);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::bins::Value;
 use super::bits::Bits;
+use super::budget::{Budget, Exhausted};
 use super::flow::{Arc, Network, Node};
 use super::problem::Problem;
 use crate::request::Relation;
@@ -25,7 +26,7 @@ pub(super) struct Atom {
     pub(super) group: Option<usize>,
     /// Whether it is far from the guest's cells, where that is counted.
     pub(super) far: bool,
-    /// The value under the key of each constraint that any of its classes is under.
+    /// For each key the value, if any of its classes is under a constraint on that.
     pub(super) values: Vec<Option<Value>>,
 }
 
@@ -49,6 +50,14 @@ pub(super) struct Layout {
     pub(super) cards: Vec<[Vec<usize>; 2]>,
     /// The atoms of each static group.
     pub(super) groups: Vec<Vec<usize>>,
+    /// The constraints that each class is under.
+    pub(super) scopes_of: Vec<Vec<usize>>,
+    /// For each class the constraints of difference on it alone, and those that it shares.
+    differs: Vec<[Vec<usize>; 2]>,
+    /// How many views there are: in each another constraint of difference stands for those of a class.
+    pub(super) views: usize,
+    /// How many pairs are under each constraint of agreement, added up.
+    pub(super) agreeing: usize,
     /// For each constraint the pairs under it, by value.
     pub(super) by_value: Vec<BTreeMap<Value, Vec<usize>>>,
     /// Whether a class may have one device of an atom at most, because its devices must differ in something.
@@ -56,8 +65,25 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    pub(super) fn new(problem: &Problem<'_>) -> Self {
+    pub(super) fn new(problem: &Problem<'_>, budget: &Budget) -> Result<Self, Exhausted> {
         let bins = problem.bins;
+        let mut scopes_of = vec![Vec::new(); problem.classes];
+        for (s, scope) in problem.scopes.iter().enumerate() {
+            scope.covers.iter().for_each(|class| scopes_of[class].push(s));
+        }
+        // The keys on which anything is asked of those that a bin serves; most bins serve the same.
+        let mut keys_of: BTreeMap<&[usize], Bits> = BTreeMap::new();
+        for serves in &problem.serves {
+            keys_of.entry(serves).or_insert_with(|| {
+                let mut keys = Bits::none(bins.valued.len());
+                let scopes = serves.iter().flat_map(|&class| &scopes_of[class]);
+                scopes.for_each(|&scope| keys.insert(problem.scopes[scope].key));
+                keys
+            });
+        }
+        let under: usize = scopes_of.iter().map(Vec::len).sum();
+        let served: usize = problem.serves.iter().map(Vec::len).sum();
+        budget.work((under * (1 + keys_of.len()) + served + bins.list.len() * bins.valued.len()) as u64)?;
         let takes_part = |bin: usize| !problem.serves[bin].is_empty() || problem.group(bin).is_some();
         let open = |card: usize| bins.cards.holds_for_both(card, takes_part);
         let mut ids: BTreeMap<Atom, usize> = BTreeMap::new();
@@ -73,9 +99,9 @@ impl Layout {
                     (card, if physical { Side::Physical } else { Side::Virtual })
                 });
                 let serves = &problem.serves[b];
-                let values = problem.scopes.iter().map(|scope| {
-                    bin.values[scope.key].filter(|_| serves.iter().any(|&class| scope.covers.contains(class)))
-                });
+                let keys = &keys_of[serves.as_slice()];
+                let values =
+                    bin.values.iter().enumerate().map(|(key, value)| value.filter(|_| keys.contains(key)));
                 let atom = Atom {
                     values: values.collect(),
                     serves: serves.clone(),
@@ -90,6 +116,9 @@ impl Layout {
                 }))
             })
             .collect();
+        let entries =
+            |atom: &Atom| atom.serves.iter().map(|&class| 1 + scopes_of[class].len()).sum::<usize>();
+        budget.work(atoms.iter().map(entries).sum::<usize>() as u64)?;
         let mut pairs = Vec::new();
         let mut first_pair = vec![0];
         let mut cards = vec![[Vec::new(), Vec::new()]; bins.cards.len()];
@@ -103,8 +132,8 @@ impl Layout {
                 groups[group].push(a);
             }
             for &class in &atom.serves {
-                for (s, scope) in problem.scopes.iter().enumerate() {
-                    if let (true, Some(value)) = (scope.covers.contains(class), atom.values[s]) {
+                for &s in &scopes_of[class] {
+                    if let Some(value) = atom.values[problem.scopes[s].key] {
                         by_value[s].entry(value).or_default().push(pairs.len());
                     }
                 }
@@ -112,11 +141,37 @@ impl Layout {
             }
             first_pair.push(pairs.len());
         }
+        let differs = |scopes: &Vec<usize>| {
+            let mut differs = [Vec::new(), Vec::new()];
+            for &s in scopes.iter().filter(|&&s| problem.scopes[s].relation == Relation::Distinct) {
+                let is_shared = problem.scopes[s].covers.iter().nth(1).is_some();
+                differs[usize::from(is_shared)].push(s);
+            }
+            differs
+        };
+        let differs: Vec<[Vec<usize>; 2]> = scopes_of.iter().map(differs).collect();
+        let views = differs.iter().flatten().map(Vec::len).max().unwrap_or(0).max(1);
+        let agreeing =
+            problem.scopes.iter().zip(&by_value).filter(|(scope, _)| scope.relation == Relation::Same);
+        let agreeing = agreeing.flat_map(|(_, by_value)| by_value.values()).map(Vec::len).sum();
         let mut single = Bits::none(problem.classes);
         for scope in problem.scopes.iter().filter(|scope| scope.relation == Relation::Distinct) {
             single.add(&scope.covers);
         }
-        Layout { atoms, atom_of, pairs, first_pair, cards, groups, by_value, single }
+        Ok(Layout {
+            atoms,
+            atom_of,
+            pairs,
+            first_pair,
+            cards,
+            groups,
+            scopes_of,
+            differs,
+            views,
+            agreeing,
+            by_value,
+            single,
+        })
     }
 
     /// The pairs of an atom.
@@ -157,36 +212,29 @@ pub(super) struct Shared {
 }
 
 impl View {
-    /// All views of a problem, at least one.
-    pub(super) fn all(problem: &Problem<'_>, layout: &Layout) -> Vec<View> {
-        // For each class the constraints of difference on it alone, and those that it shares.
-        let of_class = |class: usize, shared: bool| -> Vec<usize> {
-            let scopes = problem.scopes.iter().enumerate().filter(|(_, scope)| {
-                scope.relation == Relation::Distinct
-                    && scope.covers.contains(class)
-                    && (scope.covers.iter().count() > 1) == shared
-            });
-            scopes.map(|(s, _)| s).collect()
-        };
-        let own: Vec<Vec<usize>> = (0..problem.classes).map(|class| of_class(class, false)).collect();
-        let shared: Vec<Vec<usize>> = (0..problem.classes).map(|class| of_class(class, true)).collect();
-        let views = own.iter().chain(&shared).map(Vec::len).max().unwrap_or(0).max(1);
-        let nth = |scopes: &[usize], view: usize| scopes.get(view % scopes.len().max(1)).copied();
-        (0..views)
-            .map(|view| {
-                let scopes = |class: usize| (nth(&own[class], view), nth(&shared[class], view));
-                View::new(problem.classes, layout, scopes)
-            })
-            .collect()
+    /// One of the views of a problem, of which there are [`Layout::views`].
+    pub(super) fn nth(
+        problem: &Problem<'_>,
+        layout: &Layout,
+        view: usize,
+        budget: &Budget,
+    ) -> Result<View, Exhausted> {
+        // A pair has up to four arcs, each with a place in several lists.
+        budget.work(6 * (problem.classes + layout.atoms.len() + layout.pairs.len()) as u64)?;
+        let nth = |scopes: &[usize]| scopes.get(view % scopes.len().max(1)).copied();
+        Ok(View::new(problem, layout, |class| {
+            let [own, shared] = &layout.differs[class];
+            (nth(own), nth(shared))
+        }))
     }
 
     fn new(
-        classes: usize,
+        problem: &Problem<'_>,
         layout: &Layout,
         scopes: impl Fn(usize) -> (Option<usize>, Option<usize>),
     ) -> Self {
         let mut network = Network::new();
-        let nodes: Vec<Node> = (0..classes).map(|_| network.node()).collect();
+        let nodes: Vec<Node> = (0..problem.classes).map(|_| network.node()).collect();
         let needs = nodes.iter().map(|&node| network.connect(Network::SOURCE, node)).collect();
         let atoms: Vec<Node> = layout.atoms.iter().map(|_| network.node()).collect();
         let sinks = atoms.iter().map(|&node| network.connect(node, Network::SINK)).collect();
@@ -199,11 +247,12 @@ impl View {
         let mut routes = Vec::with_capacity(layout.pairs.len());
         for (p, pair) in layout.pairs.iter().enumerate() {
             let values = &layout.atoms[pair.atom].values;
+            let value = |scope: usize| values[problem.scopes[scope].key];
             let (own, common) = scopes(pair.class);
             let mut at = nodes[pair.class];
             let mut from = Node2::Class(pair.class);
             let mut route = Vec::with_capacity(1);
-            if let Some(value) = own.and_then(|scope| values[scope]) {
+            if let Some(value) = own.and_then(value) {
                 let (node, arc) = *own_nodes.entry((pair.class, value)).or_insert_with(|| {
                     let node = network.node();
                     (node, network.connect(at, node))
@@ -212,7 +261,7 @@ impl View {
                 at = node;
                 from = Node2::Own(pair.class, value);
             }
-            if let Some((scope, value)) = common.and_then(|scope| Some((scope, values[scope]?))) {
+            if let Some((scope, value)) = common.and_then(|scope| Some((scope, value(scope)?))) {
                 let (place, enter, leave) = *shared_nodes.entry((scope, value)).or_insert_with(|| {
                     let (enter, leave) = (network.node(), network.node());
                     let through = network.connect(enter, leave);

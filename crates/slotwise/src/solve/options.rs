@@ -263,7 +263,7 @@ impl Solver<'_> {
             return Ok(Ok(()));
         }
         let problem = self.problem(failures.table, asks)?;
-        let Err(core) = Search::new(&problem, self.budget).solve()? else { return Ok(Ok(())) };
+        let Err(core) = Search::new(&problem, self.budget)?.solve()? else { return Ok(Ok(())) };
         let grouped = problem.grouped.then_some(&self.bins.grouped);
         failures.conflict(asks, &problem.requests(&core), grouped, self.budget).map(Err)
     }
@@ -276,7 +276,7 @@ impl Solver<'_> {
         asks: &[Ask],
     ) -> Result<Result<(), Vec<usize>>, Exhausted> {
         let problem = self.problem(table, asks)?.without_groups();
-        let found = Search::new(&problem, self.budget).may_be_solved()?;
+        let found = Search::new(&problem, self.budget)?.may_be_solved()?;
         Ok(found.map_err(|core| problem.requests(&core)))
     }
 
@@ -336,6 +336,6 @@ impl Solver<'_> {
     ) -> Result<bool, Exhausted> {
         let asks: Vec<Ask> = requests.iter().map(|&request| Ask { request, option: None }).collect();
         let problem = self.problem(table, &asks)?.with_far(cells, most_far);
-        Ok(Search::new(&problem, self.budget).solve()?.is_ok())
+        Ok(Search::new(&problem, self.budget)?.solve()?.is_ok())
     }
 }

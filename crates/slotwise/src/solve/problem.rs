@@ -30,6 +30,8 @@ pub(super) struct Row<'a> {
     suited: Rc<[bool]>,
     /// Which bins may serve it.
     bins: Bits,
+    /// Their kinds, as bits; none where these are not told apart.
+    kinds: u64,
 }
 
 impl<'a> Row<'a> {
@@ -39,7 +41,7 @@ impl<'a> Row<'a> {
         let mut own = Bits::none(bins.list.len());
         let of_pools = bins.list.iter().enumerate().filter(|(_, bin)| allowed[bin.pool]);
         of_pools.for_each(|(bin, _)| own.insert(bin));
-        Row { prepared: Rc::new(prepared), suited, bins: own }
+        Row { prepared: Rc::new(prepared), suited, bins: own, kinds: 0 }
     }
 
     /// Whether all that can serve another option of the same request can serve this one, of which it needs no more.
@@ -70,9 +72,9 @@ impl<'a> Table<'a> {
         for &(workload, request) in items {
             let mut rows = Vec::with_capacity(1);
             for option in 0..request.options().count() {
-                budget.work(pools.list.len() as u64)?;
                 let cells = cells.unwrap_or(workload.cells());
                 let prepared = Prepared::new(pools, workload, request, option, cells);
+                budget.work(pools.list.len() as u64 * prepared.looks())?;
                 let suited = pools.list.iter().map(|pool| prepared.suits(pool)).collect();
                 rows.push(Row::new(pools, bins, prepared, suited));
             }
@@ -94,6 +96,9 @@ impl<'a> Table<'a> {
         };
         let of_bins: Vec<usize> = (0..bins.list.len()).map(kind_of).collect();
         if kinds.len() <= 64 {
+            for row in table.options.iter_mut().flatten() {
+                row.kinds = row.bins.iter().fold(0, |kinds, bin| kinds | 1 << of_bins[bin]);
+            }
             table.kinds = of_bins.into();
         }
         Ok(table)
@@ -126,7 +131,7 @@ impl<'a> Table<'a> {
         let row = |request: usize, row: &Row<'a>| {
             let mut own = row.bins.clone();
             own.retain(|bin| is_theirs(request, bin));
-            Row { prepared: Rc::clone(&row.prepared), suited: Rc::clone(&row.suited), bins: own }
+            Row { prepared: Rc::clone(&row.prepared), suited: Rc::clone(&row.suited), bins: own, kinds: 0 }
         };
         let options = self.options.iter().enumerate();
         let options = options.map(|(request, rows)| rows.iter().map(|own| row(request, own)).collect());
@@ -234,25 +239,25 @@ impl<'a> Problem<'a> {
         asks: &[Ask],
         budget: &Budget,
     ) -> Result<Self, Exhausted> {
-        budget.work(bins.list.len() as u64 * asks.len() as u64)?;
+        let under: u64 = constraints.iter().map(|constraint| constraint.requests.len() as u64).sum();
+        budget.work(bins.list.len() as u64 * asks.len() as u64 + under)?;
         let mut members: BTreeMap<Key, usize> = BTreeMap::new();
         let mut demands: Vec<Demand> = Vec::new();
         let mut ways: Vec<Vec<Way>> = Vec::new();
-        let mut scopes: Vec<Scope> = constraints
-            .iter()
-            .filter_map(|constraint| {
-                let key = keys.iter().position(|key| *key == constraint.key)?;
-                Some(Scope { relation: constraint.relation, key, covers: Bits::none(0) })
-            })
-            .collect();
+        let mut scopes: Vec<Scope> = Vec::with_capacity(constraints.len());
+        // For each request the constraints that it is under, each of them once.
+        let mut covering_of: Vec<Vec<usize>> = vec![Vec::new(); table.options.len()];
+        for constraint in constraints {
+            let Some(key) = keys.iter().position(|key| *key == constraint.key) else { continue };
+            for &request in &constraint.requests {
+                if covering_of[request].last() != Some(&scopes.len()) {
+                    covering_of[request].push(scopes.len());
+                }
+            }
+            scopes.push(Scope { relation: constraint.relation, key, covers: Bits::none(0) });
+        }
         for (index, ask) in asks.iter().enumerate() {
-            let covering: Vec<usize> = constraints
-                .iter()
-                .filter(|constraint| keys.contains(&constraint.key))
-                .enumerate()
-                .filter(|(_, constraint)| constraint.requests.contains(&ask.request))
-                .map(|(scope, _)| scope)
-                .collect();
+            let covering = &covering_of[ask.request];
             let rows: Vec<&Row<'_>> = match ask.option {
                 Some(option) => vec![&table.options[ask.request][option]],
                 None => table.options[ask.request].iter().collect(),
@@ -265,10 +270,6 @@ impl<'a> Problem<'a> {
                     usable.retain(|bin| provider == pools.list[bins.list[bin].pool].provider.as_deref());
                 }
                 let next = members.len();
-                let own_kinds = |bins: &Bits| {
-                    let kinds = bins.iter().filter_map(|bin| table.kinds.get(bin));
-                    kinds.fold(0, |kinds, kind| kinds | 1 << kind)
-                };
                 let class = match members.entry((usable, covering.clone())) {
                     Entry::Occupied(class) => {
                         // Several demands together have no choice that is told apart.
@@ -279,13 +280,15 @@ impl<'a> Problem<'a> {
                         class
                     }
                     Entry::Vacant(class) => {
-                        let way = |row: &&Row<'_>| Way {
-                            needed: u64::from(row.prepared.count),
-                            kinds: own_kinds(&row.bins),
-                        };
+                        let way =
+                            |row: &&Row<'_>| Way { needed: u64::from(row.prepared.count), kinds: row.kinds };
                         ways.push(match provider {
                             None if !table.kinds.is_empty() => rows.iter().map(way).collect(),
-                            _ => vec![Way { needed: u64::from(count), kinds: own_kinds(&class.key().0) }],
+                            _ => {
+                                let kinds = class.key().0.iter().filter_map(|bin| table.kinds.get(bin));
+                                let kinds = kinds.fold(0, |kinds, kind| kinds | 1 << kind);
+                                vec![Way { needed: u64::from(count), kinds }]
+                            }
                         });
                         *class.insert(next)
                     }

@@ -23,6 +23,10 @@ pub(super) fn lacking(pools: &Pools, workload: &Workload, request: usize) -> NoF
     report::no_fit(pools, &prepared, &[], &[], vec![request])
 }
 
+/// How many times it is looked whether a request may use devices, to find which constraints single counts refute: those of
+/// alike requests say the same.
+const MAX_LOOKS: usize = 1 << 18;
+
 impl Solver<'_> {
     /// Explains why these requests cannot be served together, with a minimal set that cannot. `core` is a set that is
     /// known not to be servable.
@@ -58,10 +62,13 @@ impl Solver<'_> {
     /// Constraints that single counts refute: how many values there are to differ in, or devices that agree.
     fn shortages(&self, prepared: &[Prepared<'_>], conflict: &[usize]) -> Vec<String> {
         let mut shortages = Vec::new();
+        let mut looks = MAX_LOOKS;
         for constraint in &self.constraints {
             let requests = || conflict.iter().filter(|r| constraint.requests.contains(r));
             let needed: u64 = requests().map(|&r| u64::from(prepared[r].count)).sum();
             let Some(key) = self.key(&constraint.key).filter(|_| needed > 0) else { continue };
+            let Some(left) = looks.checked_sub(self.bins.list.len() * requests().count()) else { break };
+            looks = left;
             let mut values = BTreeMap::new();
             for bin in &self.bins.list {
                 let pool = &self.pools.list[bin.pool];
@@ -74,11 +81,14 @@ impl Solver<'_> {
             let key = &constraint.key;
             let shortage = match constraint.relation {
                 Relation::Distinct if different < needed && key == "address" => {
-                    format!("they are on {different} different cards")
+                    format!("they are on only {different} card{}", if different == 1 { "" } else { "s" })
                 }
-                Relation::Distinct if different < needed => {
-                    format!("they differ in {different} values of {key}")
-                }
+                Relation::Distinct if different < needed => match different {
+                    0 => format!("none of them has a {key}"),
+                    1 => format!("all of them have the same {key}"),
+                    _ => format!("they have only {different} different values of {key}"),
+                },
+                Relation::Same if alike == 0 => format!("none of them has a {key}"),
                 Relation::Same if alike < needed => format!("at most {alike} of them have the same {key}"),
                 _ => continue,
             };
@@ -103,7 +113,7 @@ impl Solver<'_> {
         {
             let asks: Vec<Ask> = core.iter().map(|&request| Ask { request, option: Some(0) }).collect();
             let problem = self.problem(&table, &asks)?;
-            let mut search = Search::new(&problem, self.budget);
+            let mut search = Search::new(&problem, self.budget)?;
             if let Some(counted) = search.counted_conflict()? {
                 *conflict = counted.into_iter().map(|at| asks[at].request).collect();
                 if search.is_counting() {

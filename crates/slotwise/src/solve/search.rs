@@ -81,7 +81,7 @@ pub(super) struct Search<'p> {
     pub(super) problem: &'p Problem<'p>,
     bins: &'p Bins,
     pub(super) layout: Layout,
-    /// Made when a flow is asked for: what single counts refute needs none.
+    /// Each made when it is asked for: what single counts refute needs none, and what one refutes needs no other.
     views: Vec<View>,
     pub(super) budget: &'p Budget,
     pub(super) state: State,
@@ -126,9 +126,9 @@ const WARM: u32 = 1;
 const MAX_BOUND: u64 = 64;
 
 impl<'p> Search<'p> {
-    pub(super) fn new(problem: &'p Problem<'p>, budget: &'p Budget) -> Self {
+    pub(super) fn new(problem: &'p Problem<'p>, budget: &'p Budget) -> Result<Self, Exhausted> {
         let bins = problem.bins;
-        let layout = Layout::new(problem);
+        let layout = Layout::new(problem, budget)?;
         let mut left = vec![0; layout.atoms.len()];
         for (bin, atom) in layout.atom_of.iter().enumerate() {
             if let Some(atom) = atom {
@@ -150,7 +150,7 @@ impl<'p> Search<'p> {
         };
         let witness = vec![0; layout.pairs.len()];
         let live = Bits::all(layout.pairs.len());
-        Search {
+        Ok(Search {
             problem,
             bins,
             layout,
@@ -162,7 +162,7 @@ impl<'p> Search<'p> {
             division: Patience::default(),
             relaxation: None,
             live,
-        }
+        })
     }
 
     /// How many devices of a bin a class may take now.
@@ -275,12 +275,10 @@ impl<'p> Search<'p> {
         }
         self.exclude(bin);
         self.state.needs[class] -= u64::from(count);
-        for (s, scope) in self.problem.scopes.iter().enumerate() {
-            let Some(atom) = self.layout.atom_of[bin].filter(|_| scope.covers.contains(class)) else {
-                continue;
-            };
+        for &s in &self.layout.scopes_of[class] {
+            let (Some(atom), scope) = (self.layout.atom_of[bin], &self.problem.scopes[s]) else { continue };
             for (value, pairs) in &self.layout.by_value[s] {
-                let is_value = self.layout.atoms[atom].values[s] == Some(*value);
+                let is_value = self.layout.atoms[atom].values[scope.key] == Some(*value);
                 if is_value == (scope.relation == Relation::Distinct) {
                     pairs.iter().for_each(|&pair| self.state.allowed.remove(pair));
                 }
@@ -377,13 +375,13 @@ impl<'p> Search<'p> {
 
     /// The flow under these decisions: whether there is one, whether it is a solution, and if not, what to decide.
     fn relax(&mut self, mut decided: Decided) -> Result<Relaxed, Exhausted> {
-        self.budget.work(self.layout.pairs.len() as u64)?;
+        self.budget.work((self.layout.pairs.len() + self.layout.agreeing) as u64)?;
         if let Err(core) = bounds::settle(self, &mut decided) {
             return Ok(Relaxed::Impossible(core));
         }
-        self.make_views();
         let mut branches: Option<Vec<Later>> = None;
-        for view in 0..self.views.len() {
+        for view in 0..self.layout.views {
+            self.make_view(view)?;
             let (solution, mixed) = match self.flow(view, &decided)? {
                 Ok(found) => found,
                 Err(mut core) => {
@@ -437,10 +435,12 @@ impl<'p> Search<'p> {
         Ok(Relaxed::Branches(branches, first, decided.blame))
     }
 
-    fn make_views(&mut self) {
-        if self.views.is_empty() {
-            self.views = View::all(self.problem, &self.layout);
+    /// Makes a view if it is not there yet; those before it are.
+    fn make_view(&mut self, view: usize) -> Result<(), Exhausted> {
+        if self.views.len() == view {
+            self.views.push(View::nth(self.problem, &self.layout, view, self.budget)?);
         }
+        Ok(())
     }
 
     /// How many devices a pair can give, as far as single pairs can say.
@@ -617,7 +617,7 @@ impl<'p> Search<'p> {
             group: vec![None; self.bins.groups.len()],
             blame: Bits::none(self.problem.classes),
         };
-        self.make_views();
+        self.make_view(0)?;
         let Err(core) = self.flow(0, &decided)? else { return Ok(None) };
         self.load(0, &decided, &core);
         let View { network, needs, sinks, .. } = &mut self.views[0];
