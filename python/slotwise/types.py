@@ -619,7 +619,7 @@ class PolicyCounters(TypedDict):
     failed: int
     failures: dict[str, int]
     """By kind: ``out_of_time``, ``out_of_fuel``, ``out_of_memory``, ``table_too_large``, ``stack_overflow``,
-    ``result_too_large``, ``wrong_answer``, ``refused``, ``trap``."""
+    ``result_too_large``, ``wrong_answer``, ``refused``, ``trap``, ``system``."""
     dropped: bool
     log_lines: int
     log_lines_lost: int
