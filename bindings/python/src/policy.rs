@@ -85,7 +85,7 @@ impl Policy {
             "keep_instances": keep_instances,
         });
         let configuration = configuration.map(bytes).transpose()?.unwrap_or_default();
-        call(py, || {
+        call(py, move || {
             let options = PolicyOptions {
                 configuration,
                 cache,
