@@ -199,9 +199,9 @@ impl Question {
         let mut workload = engine::Workload::clone(&self.workload);
         let mut groups = BTreeMap::new();
         for (number, (request, chosen)) in workload.requests.iter_mut().zip(&providers).enumerate() {
-            request.request_id = Some(format!("request {number}:"));
+            request.request_id = Some(format!("request {number}"));
             for (n, provider) in chosen.iter().enumerate() {
-                groups.insert(format!("request {number}:{n}"), vec![provider.to_str()?.to_owned()]);
+                groups.insert(format!("request {number}-{n}"), vec![provider.to_str()?.to_owned()]);
             }
         }
         groups.insert("other".to_owned(), Vec::new());

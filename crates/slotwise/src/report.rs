@@ -1,6 +1,6 @@
 //! Reasons: the paragraph that says why a workload does not fit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use crate::filter::{EXACT_STEPS, Prepared, clamp};
@@ -30,6 +30,9 @@ pub(crate) fn no_fit(
     with_reports(prepared, constraints, &couplings, conflict, usable, requests)
 }
 
+/// So many groups are named.
+const MAX_GROUPS: usize = 4;
+
 /// What keeps devices from being used together although there are enough of them.
 fn couplings(
     pools: &Pools,
@@ -58,9 +61,14 @@ fn couplings(
             ));
         }
     }
-    if list.iter().zip(&usable).any(|(pool, usable)| *usable && pool.attributes.text(DEVICE_GROUP).is_some())
-    {
-        couplings.push("device groups are handed out as a whole".to_owned());
+    let in_use = list.iter().zip(&usable).filter(|(_, usable)| **usable);
+    let groups: BTreeSet<&str> = in_use.filter_map(|(pool, _)| pool.attributes.text(DEVICE_GROUP)).collect();
+    if !groups.is_empty() {
+        let mut names: Vec<&str> = groups.iter().copied().take(MAX_GROUPS).collect();
+        if groups.len() > names.len() {
+            names.push("…");
+        }
+        couplings.push(format!("device groups are handed out as a whole ({})", names.join(", ")));
     }
     let families = Families::new(list);
     if (0..families.len()).any(|card| families.holds_for_both(card, |pool| usable[pool])) {

@@ -67,8 +67,10 @@ impl Solver<'_> {
             let requests = || conflict.iter().filter(|r| constraint.requests.contains(r));
             let needed: u64 = requests().map(|&r| u64::from(prepared[r].count)).sum();
             let Some(key) = self.key(&constraint.key).filter(|_| needed > 0) else { continue };
-            let Some(left) = looks.checked_sub(self.bins.list.len() * requests().count()) else { break };
-            looks = left;
+            if looks == 0 {
+                break;
+            }
+            looks = looks.saturating_sub(self.bins.list.len() * requests().count());
             let mut values = BTreeMap::new();
             for bin in &self.bins.list {
                 let pool = &self.pools.list[bin.pool];
