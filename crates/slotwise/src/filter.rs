@@ -129,8 +129,7 @@ impl<'a> Prepared<'a> {
 
     /// About how much is compared to say whether a pool may serve this request.
     pub(crate) fn looks(&self) -> u64 {
-        let compared =
-            self.alternatives.iter().map(|alternative| 1 + alternative.iter().count()).sum::<usize>();
+        let compared = self.alternatives.iter().map(|alternative| 1 + alternative.len()).sum::<usize>();
         (4 + compared + self.providers.len()) as u64
     }
 
