@@ -37,6 +37,7 @@ pub(crate) use self::budget::Budget;
 use self::budget::Exhausted;
 use self::choose::Chooser;
 use self::greedy::{Greedy, greedy};
+use self::options::Failures;
 use self::problem::{Ask, Problem, Table};
 use self::search::Search;
 use crate::error::{Error, ErrorKind, Result};
@@ -205,13 +206,18 @@ impl<'a> Solver<'a> {
 
     fn solve(&self) -> Result<Decision, Exhausted> {
         let all: Vec<usize> = (0..self.items.len()).collect();
-        let (found, core) = match self.cells_from {
-            None => self.assign(&all)?,
-            Some(choice) => (self.best_cells(&all, choice)?, all.clone()),
-        };
+        if let Some(choice) = self.cells_from {
+            return Ok(match self.best_cells(&all, choice)? {
+                Some(assignment) => Decision::Fits(assignment),
+                None => Decision::NoFit(self.refute(&all, all.clone(), None)),
+            });
+        }
+        let table = self.table(None)?;
+        let mut failures = Failures::new(&table);
+        let (found, core) = self.assign(&mut failures, &all)?;
         Ok(match found {
             Some(assignment) => Decision::Fits(assignment),
-            None => Decision::NoFit(self.refute(&all, core)),
+            None => Decision::NoFit(self.refute(&all, core, Some(failures))),
         })
     }
 
@@ -224,32 +230,36 @@ impl<'a> Solver<'a> {
     }
 
     /// The assignment of these requests, with each guest on its own cells; or some of them that are in conflict.
-    fn assign(&self, requests: &[usize]) -> Result<(Option<Assignment>, Vec<usize>), Exhausted> {
-        let table = self.table(None)?;
-        let contested = self.contested(&table, requests);
+    fn assign(
+        &self,
+        failures: &mut Failures<'_, '_>,
+        requests: &[usize],
+    ) -> Result<(Option<Assignment>, Vec<usize>), Exhausted> {
+        let table = failures.table();
+        let contested = self.contested(table, requests);
         if contested.is_empty() {
-            return self.assign_from(&table, requests);
+            return self.assign_from(failures, requests);
         }
-        let found = self.with_homes(&table, &contested, requests, |table| {
-            self.assign_from(table, requests).map(|(found, _)| found)
+        let found = self.with_homes(table, &contested, requests, |table| {
+            self.assign_from(&mut Failures::new(table), requests).map(|(found, _)| found)
         });
         Ok((found?, requests.to_vec()))
     }
 
-    /// The same from a table, where each device group may go to one workload at most.
+    /// The same where each device group may go to one workload at most.
     fn assign_from(
         &self,
-        table: &Table<'_>,
+        failures: &mut Failures<'_, '_>,
         requests: &[usize],
     ) -> Result<(Option<Assignment>, Vec<usize>), Exhausted> {
-        let asks = match self.options(table, requests)? {
+        let asks = match self.options(failures, requests)? {
             Ok(asks) => asks,
             Err(core) => return Ok((None, core)),
         };
-        let problem = self.problem(table, &asks)?;
+        let problem = self.problem(failures.table(), &asks)?;
         let mut search = Search::new(&problem, self.budget)?;
         Ok(match search.solve()? {
-            Ok(()) => (Some(self.choose(table, &problem, search)?), Vec::new()),
+            Ok(()) => (Some(self.choose(failures.table(), &problem, search)?), Vec::new()),
             Err(core) => (None, problem.requests(&core)),
         })
     }

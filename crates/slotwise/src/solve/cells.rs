@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Solver;
 use super::budget::Exhausted;
+use super::options::Failures;
 use super::problem::Table;
 use super::search::Search;
 use crate::fit::Assignment;
@@ -206,7 +207,9 @@ impl Solver<'_> {
     ) -> Result<Option<Assignment>, Exhausted> {
         let mut best = None;
         self.each_choice(requests, choice, |cells, table, least| {
-            let Ok(asks) = self.options(table, requests)? else { return Ok(Found::Nothing) };
+            let Ok(asks) = self.options(&mut Failures::new(table), requests)? else {
+                return Ok(Found::Nothing);
+            };
             let problem = self.problem(table, &asks)?;
             let wanted: u64 = problem.demands.iter().map(|demand| u64::from(demand.count)).sum();
             let Some(most_far) = wanted.checked_sub(least) else { return Ok(Found::Nothing) };

@@ -75,6 +75,11 @@ impl<'t, 'a> Failures<'t, 'a> {
         Failures { table, list: Vec::new(), no_easier: Vec::new(), no_more_of_groups: Vec::new(), times }
     }
 
+    /// What may serve the options.
+    pub(super) fn table(&self) -> &'t Table<'a> {
+        self.table
+    }
+
     /// A failure that these asks repeat.
     fn known(&self, asks: &[Ask], budget: &Budget) -> Result<Option<Conflict>, Exhausted> {
         if self.list.is_empty() {
@@ -171,22 +176,21 @@ impl Solver<'_> {
     /// first), or some of the requests that are in conflict.
     pub(super) fn options(
         &self,
-        table: &Table<'_>,
+        failures: &mut Failures<'_, '_>,
         requests: &[usize],
     ) -> Result<Result<Vec<Ask>, Vec<usize>>, Exhausted> {
-        let mut asks = table.asks(requests);
+        let mut asks = failures.table.asks(requests);
         if asks.iter().all(|ask| ask.option.is_some()) {
             return Ok(Ok(asks));
         }
-        let mut failures = Failures::new(table);
-        let mut best = match self.completed(&mut failures, &asks)? {
+        let mut best = match self.completed(failures, &asks)? {
             Ok(best) => best,
             Err(conflict) => return Ok(Err(conflict.requests())),
         };
         for at in 0..asks.len() {
             for better in 0..best[at].option.unwrap_or_default() {
                 asks[at].option = Some(better);
-                if let Ok(found) = self.completed(&mut failures, &asks)? {
+                if let Ok(found) = self.completed(failures, &asks)? {
                     best = found;
                     break;
                 }
@@ -303,19 +307,24 @@ impl Solver<'_> {
         failures.conflict(&asks, &core, None, self.budget)
     }
 
-    /// Whether these requests can be served together on the cells that the failures are of, which are added to.
+    /// Whether these requests can be served together on the cells that the failures are of, which are added to; if not,
+    /// which of them are in conflict.
     pub(super) fn servable_beside(
         &self,
         failures: &mut Failures<'_, '_>,
         requests: &[usize],
-    ) -> Result<bool, Exhausted> {
+    ) -> Result<Result<(), Vec<usize>>, Exhausted> {
         let asks = failures.table.asks(requests);
-        Ok(self.completed(failures, &asks)?.is_ok())
+        Ok(match self.completed(failures, &asks)? {
+            Ok(_) => Ok(()),
+            Err(conflict) => Err(conflict.requests()),
+        })
     }
 
     /// Whether these requests can be served together, on any of the cells that the guest may get.
     pub(super) fn servable(&self, requests: &[usize]) -> Result<bool, Exhausted> {
-        let servable = |table: &Table<'_>| self.servable_beside(&mut Failures::new(table), requests);
+        let servable =
+            |table: &Table<'_>| Ok(self.servable_beside(&mut Failures::new(table), requests)?.is_ok());
         let Some(choice) = self.cells_from else { return servable(&self.table(None)?) };
         let mut found = false;
         self.each_choice(requests, choice, |_, table, _| {

@@ -29,13 +29,18 @@ const MAX_LOOKS: usize = 1 << 18;
 
 impl Solver<'_> {
     /// Explains why these requests cannot be served together, with a minimal set that cannot. `core` is a set that is
-    /// known not to be servable.
+    /// known not to be servable, and `failures` is what was found out on the way to that, if the guest's cells are given.
     ///
     /// That they cannot is shown already, so that it stays a *no* when the budget runs out on the way to a smaller set.
-    pub(super) fn refute(&self, all: &[usize], core: Vec<usize>) -> NoFit {
+    pub(super) fn refute(
+        &self,
+        all: &[usize],
+        core: Vec<usize>,
+        failures: Option<Failures<'_, '_>>,
+    ) -> NoFit {
         let mut conflict = all.to_vec();
         // Exhausted or not, `conflict` holds a set that cannot be served.
-        let _ = self.narrow(&mut conflict, core);
+        let _ = self.narrow(&mut conflict, core, failures);
         // Where the guest's cells are to be chosen, the report shows the first choice.
         let cells = self.cells_from.map(|choice| &choice.from[..choice.count]);
         let prepared: Vec<Prepared<'_>> = self
@@ -101,20 +106,33 @@ impl Solver<'_> {
         shortages
     }
 
-    fn narrow(&self, conflict: &mut Vec<usize>, core: Vec<usize>) -> Result<(), Exhausted> {
-        let table = self.table(self.cells_from.map(|choice| choice.from.as_slice()))?;
+    fn narrow(
+        &self,
+        conflict: &mut Vec<usize>,
+        core: Vec<usize>,
+        failures: Option<Failures<'_, '_>>,
+    ) -> Result<(), Exhausted> {
+        let every;
+        let mut failures = match failures {
+            Some(failures) => failures,
+            None => {
+                every = self.table(self.cells_from.map(|choice| choice.from.as_slice()))?;
+                Failures::new(&every)
+            }
+        };
+        let table = failures.table();
         if let Some(request) = table.first_without_devices(&self.bins) {
             *conflict = vec![request];
             return Ok(());
         }
         // Counts do not tell which workload a device group goes to.
-        let is_contested = !self.contested(&table, conflict).is_empty();
+        let is_contested = !self.contested(table, conflict).is_empty();
         if self.cells_from.is_none()
             && !is_contested
             && core.iter().all(|&request| table.options[request].len() == 1)
         {
             let asks: Vec<Ask> = core.iter().map(|&request| Ask { request, option: Some(0) }).collect();
-            let problem = self.problem(&table, &asks)?;
+            let problem = self.problem(table, &asks)?;
             let mut search = Search::new(&problem, self.budget)?;
             if let Some(counted) = search.counted_conflict()? {
                 *conflict = counted.into_iter().map(|at| asks[at].request).collect();
@@ -123,28 +141,32 @@ impl Solver<'_> {
                 }
             }
         }
-        let mut failures = Failures::new(&table);
         let mut servable = |requests: &[usize]| match self.cells_from {
             None if is_contested => {
-                let contested = self.contested(&table, requests);
-                let servable = |table: &Table<'_>| {
-                    Ok(self.servable_beside(&mut Failures::new(table), requests)?.then_some(()))
-                };
-                Ok(self.with_homes(&table, &contested, requests, servable)?.is_some())
+                let contested = self.contested(table, requests);
+                let servable =
+                    |table: &Table<'_>| Ok(self.servable_beside(&mut Failures::new(table), requests)?.ok());
+                let found = self.with_homes(table, &contested, requests, servable)?;
+                Ok(found.ok_or_else(|| requests.to_vec()))
             }
             None => self.servable_beside(&mut failures, requests),
-            Some(_) => self.servable(requests),
+            Some(_) => Ok(if self.servable(requests)? { Ok(()) } else { Err(requests.to_vec()) }),
         };
-        if core.len() < conflict.len() && !servable(&core)? {
+        if core.len() < conflict.len()
+            && let Err(core) = servable(&core)?
+        {
             *conflict = core;
         }
         // One round is enough, except with device groups, where less can be harder to serve than more.
         loop {
             let before = conflict.len();
             for request in conflict.clone() {
+                if !conflict.contains(&request) {
+                    continue;
+                }
                 let without: Vec<usize> = conflict.iter().copied().filter(|r| *r != request).collect();
-                if !servable(&without)? {
-                    *conflict = without;
+                if let Err(core) = servable(&without)? {
+                    *conflict = core;
                 }
             }
             if conflict.len() == before || self.bins.groups.is_empty() {
