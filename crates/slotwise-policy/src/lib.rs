@@ -39,6 +39,9 @@
 
 #![forbid(unsafe_op_in_unsafe_fn)]
 
+#[doc(hidden)]
+#[allow(missing_docs, reason = "for the macro alone")]
+pub mod calls;
 mod devices;
 mod hosts;
 mod log;
@@ -145,17 +148,15 @@ macro_rules! export {
                 }
 
                 fn filter(query: api::Query, hosts: api::Hosts) -> Result<api::Verdicts, String> {
-                    ask(|policy| {
-                        $crate::Policy::filter(policy, &query.into(), &hosts.into()).map(Into::into)
-                    })
+                    ask(|policy| $crate::calls::filter(policy, &query.into(), &hosts.into()).map(Into::into))
                 }
 
                 fn score(query: api::Query, hosts: api::Hosts) -> Result<Vec<f64>, String> {
-                    ask(|policy| $crate::Policy::score(policy, &query.into(), &hosts.into()))
+                    ask(|policy| $crate::calls::score(policy, &query.into(), &hosts.into()))
                 }
 
                 fn prefer(query: api::Query, devices: api::Devices) -> Result<Vec<f64>, String> {
-                    ask(|policy| $crate::Policy::prefer(policy, &query.into(), &devices.into()))
+                    ask(|policy| $crate::calls::prefer(policy, &query.into(), &devices.into()))
                 }
             }
 

@@ -357,6 +357,10 @@ pub struct HostTable {
     sets: Sets,
     names: Texts,
     attributes: Vec<u32>,
+    kinds: Vec<u32>,
+    kind_of: Vec<u32>,
+    /// The kind of the hosts with each set; [`NONE`] for a set that no host has.
+    kind_of_set: Vec<u32>,
     pool_ends: Vec<u32>,
     pool_sets: Vec<u32>,
     pool_numa_nodes: Vec<u32>,
@@ -390,6 +394,15 @@ impl HostTable {
         self.names.push(name)?;
         self.attributes.push(attributes.0);
         self.pool_ends.push(column_length(self.pool_sets.len())?);
+        if self.kind_of_set.len() < self.sets.len() {
+            self.kind_of_set.resize(self.sets.len(), NONE);
+        }
+        let kind = &mut self.kind_of_set[attributes.0 as usize];
+        if *kind == NONE {
+            *kind = column_length(self.kinds.len())?;
+            self.kinds.push(attributes.0);
+        }
+        self.kind_of.push(*kind);
         Ok(())
     }
 
@@ -450,6 +463,19 @@ impl HostTable {
     #[must_use]
     pub fn attributes(&self) -> &[u32] {
         &self.attributes
+    }
+
+    /// The sets that hosts have, each once, in the order of the first host with it: to who reads nothing but attributes, all
+    /// hosts with one set are of one kind.
+    #[must_use]
+    pub fn kinds(&self) -> &[u32] {
+        &self.kinds
+    }
+
+    /// The kind of each host, as its place in [`HostTable::kinds`].
+    #[must_use]
+    pub fn kind_of(&self) -> &[u32] {
+        &self.kind_of
     }
 
     /// Where the pools of each host end in the three columns of pools.
@@ -586,15 +612,16 @@ impl Verdicts {
     ///
     /// [`ErrorKind::PolicyFailed`] when a verdict names a reason that is not there.
     pub fn new(codes: Vec<u32>, reasons: Vec<String>) -> Result<Self> {
-        match codes.iter().position(|&code| code as usize > reasons.len()) {
+        // Without a way out of the loop, so that it looks at several at once.
+        let last = u32::try_from(reasons.len()).unwrap_or(u32::MAX);
+        if codes.iter().fold(true, |all, &code| all & (code <= last)) {
+            return Ok(Verdicts { codes, reasons });
+        }
+        match codes.iter().position(|&code| code > last) {
             None => Ok(Verdicts { codes, reasons }),
             Some(host) => Err(Error::new(
                 ErrorKind::PolicyFailed,
-                format!(
-                    "verdict {host} names reason {}, but there are {} reasons",
-                    codes[host] - 1,
-                    reasons.len()
-                ),
+                format!("verdict {host} names reason {}, but there are {last} reasons", codes[host] - 1),
             )),
         }
     }

@@ -153,38 +153,47 @@ pub(super) fn refused(reason: &str) -> wasmtime::Error {
 
 // Columns. What the policy does not read is not handed over.
 
-/// What a question about hosts hands over: a row for each host, or, where it reads nothing but their attributes, a row for
-/// each set of those, of which there may be far fewer.
+/// What a question about hosts hands over: a row for each host, or fewer where several hosts are the same to it.
 struct Rows<'a> {
     hosts: &'a HostTable,
     scope: Scope,
     pools: bool,
-    alike: Option<Alike>,
+    per: Per,
 }
 
-/// Which hosts have the same attributes.
-struct Alike {
-    /// The set of each row.
-    attributes: Vec<u32>,
-    /// The row of each set that a host has; `None` where attributes are not read either, so that one row stands for all.
-    row_of_set: Option<Vec<u32>>,
+/// What has a row.
+#[derive(Clone, Copy, PartialEq)]
+enum Per {
+    Host,
+    /// Nothing but attributes is read, so that hosts of one kind are the same.
+    Kind,
+    /// Nothing is read: all hosts are the same.
+    Table,
 }
 
 impl<'a> Rows<'a> {
     fn of(hosts: &'a HostTable, scope: Scope, pools: bool) -> Self {
-        let alike = (!scope.names && !pools).then(|| Alike::of(hosts, scope.attributes));
-        Rows { hosts, scope, pools, alike }
+        let per = match scope {
+            _ if scope.names || pools => Per::Host,
+            _ if scope.attributes => Per::Kind,
+            _ => Per::Table,
+        };
+        Rows { hosts, scope, pools, per }
     }
 
     fn len(&self) -> usize {
-        self.alike.as_ref().map_or(self.hosts.len(), |alike| alike.attributes.len())
+        match self.per {
+            Per::Host => self.hosts.len(),
+            Per::Kind => self.hosts.kinds().len(),
+            Per::Table => self.hosts.len().min(1),
+        }
     }
 
     fn columns(&self) -> api::Hosts<'_> {
-        let Rows { hosts, scope, pools, .. } = *self;
+        let Rows { hosts, scope, pools, per } = *self;
         let is_any = self.len() > 0;
         let details = pools && scope.pool_attributes;
-        let attributes = self.alike.as_ref().map_or(hosts.attributes(), |alike| &alike.attributes);
+        let attributes = if per == Per::Kind { hosts.kinds() } else { hosts.attributes() };
         api::Hosts {
             count: length(self.len()),
             sets: (is_any && (scope.attributes || details)).then(|| sets(hosts.sets())),
@@ -202,42 +211,12 @@ impl<'a> Rows<'a> {
     }
 
     /// Gives each host the answer of its row; there is one for each row.
-    fn to_hosts<T: Copy + Default>(&self, answers: Vec<T>) -> Vec<T> {
-        let Some(alike) = &self.alike else { return answers };
-        match &alike.row_of_set {
-            // All hosts have a set of their table, and each of these sets has a row.
-            Some(row_of_set) => {
-                let sets = self.hosts.attributes().iter().map(|&set| set as usize);
-                if row_of_set.len() > sets.len() {
-                    return sets.map(|set| answers[row_of_set[set] as usize]).collect();
-                }
-                // Each set is looked at many times, and so found in one step. What no host has stays empty.
-                let answer = |&row: &u32| answers.get(row as usize).copied().unwrap_or_default();
-                let of_set: Vec<T> = row_of_set.iter().map(answer).collect();
-                sets.map(|set| of_set[set]).collect()
-            }
-            None => answers.first().map_or_else(Vec::new, |&answer| vec![answer; self.hosts.len()]),
+    fn to_hosts<T: Copy>(&self, answers: Vec<T>) -> Vec<T> {
+        match self.per {
+            Per::Host => answers,
+            Per::Kind => self.hosts.kind_of().iter().map(|&kind| answers[kind as usize]).collect(),
+            Per::Table => answers.iter().flat_map(|&answer| vec![answer; self.hosts.len()]).collect(),
         }
-    }
-}
-
-impl Alike {
-    fn of(hosts: &HostTable, by_attributes: bool) -> Self {
-        const NONE: u32 = u32::MAX;
-        if !by_attributes {
-            let attributes = if hosts.is_empty() { Vec::new() } else { vec![0] };
-            return Alike { attributes, row_of_set: None };
-        }
-        let mut attributes = Vec::new();
-        let mut row_of_set = vec![NONE; hosts.sets().ends().len()];
-        for &set in hosts.attributes() {
-            let row = &mut row_of_set[set as usize];
-            if *row == NONE {
-                *row = length(attributes.len());
-                attributes.push(set);
-            }
-        }
-        Alike { attributes, row_of_set: Some(row_of_set) }
     }
 }
 
