@@ -149,8 +149,12 @@ impl Error {
         let limit = match self {
             Error::OutOfTime(_) => "time_ms",
             Error::OutOfFuel(_) => "fuel",
-            Error::OutOfMemory { .. } | Error::NeedsTooMuch(_) => "memory",
+            Error::OutOfMemory { .. } => "memory",
             Error::TableTooLarge { .. } => "table",
+            // wasmtime's own texts.
+            Error::NeedsTooMuch(reason) if reason.contains("minimum byte size") => "memory",
+            Error::NeedsTooMuch(reason) if reason.contains("minimum element size") => "table",
+            Error::NeedsTooMuch(_) => return error.with_help("make it of fewer or smaller parts"),
             Error::StackOverflow { .. } => "stack",
             Error::ResultTooLarge { .. } => "result",
             Error::Refused(_) => return error.with_help("see what the policy's author says about it"),

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -328,7 +329,7 @@ fn a_failure_closes_the_query_unless_the_operator_decided_otherwise() {
     assert_eq!(lines, [TRAPPED]);
     assert_eq!(policy.counters().failures, [(FailureKind::Trap, 3)].into());
 
-    let (policy, answers, lines) = failing(OnFailure::DropAfter(2), 4);
+    let (policy, answers, lines) = failing(OnFailure::DropAfter(NonZeroU64::MIN.saturating_add(1)), 4);
     assert_eq!(answers, [failed, failed, None, None]);
     assert_eq!(lines, [TRAPPED, "dropped after 2 failures; it is not asked any more"]);
     let counters = policy.counters();
@@ -338,7 +339,11 @@ fn a_failure_closes_the_query_unless_the_operator_decided_otherwise() {
 #[test]
 fn who_waits_while_a_policy_is_dropped_does_not_ask_it() {
     let limits = Limits { time: Duration::from_millis(100), instances: 1, ..Limits::for_policies() };
-    let options = PolicyOptions { limits, on_failure: OnFailure::DropAfter(1), ..PolicyOptions::default() };
+    let options = PolicyOptions {
+        limits,
+        on_failure: OnFailure::DropAfter(NonZeroU64::MIN),
+        ..PolicyOptions::default()
+    };
     let loops = &Policy::from_bytes(&hostile("endless_loop"), options).expect("a policy");
     let failed = std::thread::scope(|scope| {
         let ask = || with_query(|query| policy::filter(&[loops], query, &hosts(3)).is_err());
@@ -556,9 +561,11 @@ fn what_is_too_large_is_not_compiled() {
 
 #[test]
 fn what_needs_more_than_any_instance_has_is_refused() {
-    for name in ["large_at_start", "large_table_at_start"] {
+    for (name, limit) in [("large_at_start", "limit memory"), ("large_table_at_start", "limit table")] {
         let error = refused(&hostile(name));
         assert!(matches!(error, Error::NeedsTooMuch(_)), "{name}: {error}");
+        let error = error.at_load(Path::new("large.wasm")).to_string();
+        assert!(error.contains(limit), "{error}");
     }
     let parts = "(core instance (instantiate $part))".repeat(21);
     let memories = "(core instance (instantiate $part))".repeat(3);

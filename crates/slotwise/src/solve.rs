@@ -209,7 +209,7 @@ impl<'a> Solver<'a> {
         if let Some(choice) = self.cells_from {
             return Ok(match self.best_cells(&all, choice)? {
                 Some(assignment) => Decision::Fits(assignment),
-                None => Decision::NoFit(self.refute(&all, all.clone(), None)),
+                None => Decision::NoFit(self.refute(&all, &all, None)),
             });
         }
         let table = self.table(None)?;
@@ -217,7 +217,7 @@ impl<'a> Solver<'a> {
         let (found, core) = self.assign(&mut failures, &all)?;
         Ok(match found {
             Some(assignment) => Decision::Fits(assignment),
-            None => Decision::NoFit(self.refute(&all, core, Some(failures))),
+            None => Decision::NoFit(self.refute(&all, &core, Some(failures))),
         })
     }
 

@@ -1,5 +1,6 @@
 //! Options and counters as documents, for the doors where Rust types do not reach.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use serde::ser::SerializeMap;
@@ -32,7 +33,7 @@ struct LimitsDocument {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(untagged, expecting = "write \"closed\", \"open\" or {\"drop_after\": NUMBER}")]
+#[serde(untagged, expecting = "write \"closed\", \"open\" or {\"drop_after\": NUMBER}, with at least 1")]
 enum OnFailureDocument {
     Word(OnFailureWord),
     DropAfter(DropAfter),
@@ -50,7 +51,7 @@ enum OnFailureWord {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct DropAfter {
-    drop_after: u64,
+    drop_after: NonZeroU64,
 }
 
 impl PolicyOptions {
@@ -153,9 +154,11 @@ mod tests {
         let options = PolicyOptions::from_json(text).expect("options");
         assert_eq!(options.limits.time, Duration::from_millis(50));
         assert_eq!((options.limits.fuel, options.limits.memory), (Some(7), 64 << 20));
-        assert_eq!(options.on_failure, OnFailure::DropAfter(3));
+        assert!(matches!(options.on_failure, OnFailure::DropAfter(count) if count.get() == 3));
         assert_eq!(PolicyOptions::from_json("{}").expect("options").on_failure, OnFailure::Closed);
         let error = PolicyOptions::from_json(r#"{"limits": {"times": 1}}"#).expect_err("an unknown limit");
         assert!(error.to_string().contains("times"), "{error}");
+        let error = PolicyOptions::from_json(r#"{"on_failure": {"drop_after": 0}}"#).expect_err("never asked");
+        assert!(error.to_string().contains("with at least 1"), "{error}");
     }
 }

@@ -1,6 +1,7 @@
 //! What happens when a policy fails: what the call gives, what is counted, and what is logged.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::log::{Log, LogLevel};
@@ -16,8 +17,8 @@ pub enum OnFailure {
     /// For rules that are wishes.
     Open,
     /// An error until the policy has failed so many times since it was loaded; from then on it is not asked any more, and
-    /// abstains. 0 is as 1.
-    DropAfter(u64),
+    /// abstains.
+    DropAfter(NonZeroU64),
 }
 
 /// How a policy failed.
@@ -176,7 +177,7 @@ impl Failures {
             OnFailure::Open => (true, false),
             OnFailure::Closed => (false, false),
             OnFailure::DropAfter(count) => {
-                let count = count.max(1);
+                let count = count.get();
                 (total > count, total >= count && !self.dropped.swap(true, Ordering::Relaxed))
             }
         };

@@ -32,12 +32,7 @@ impl Solver<'_> {
     /// known not to be servable, and `failures` is what was found out on the way to that, if the guest's cells are given.
     ///
     /// That they cannot is shown already, so that it stays a *no* when the budget runs out on the way to a smaller set.
-    pub(super) fn refute(
-        &self,
-        all: &[usize],
-        core: Vec<usize>,
-        failures: Option<Failures<'_, '_>>,
-    ) -> NoFit {
+    pub(super) fn refute(&self, all: &[usize], core: &[usize], failures: Option<Failures<'_, '_>>) -> NoFit {
         let mut conflict = all.to_vec();
         // Exhausted or not, `conflict` holds a set that cannot be served.
         let _ = self.narrow(&mut conflict, core, failures);
@@ -95,7 +90,9 @@ impl Solver<'_> {
                     1 => format!("all of them have the same {key}"),
                     _ => format!("they have only {different} different values of {key}"),
                 },
-                Relation::Same if alike == 0 => format!("none of them has a {key}"),
+                Relation::Same if values.is_empty() => format!("none of them has a {key}"),
+                // They are of groups that can never be handed out, which is said elsewhere.
+                Relation::Same if alike == 0 => continue,
                 Relation::Same if alike < needed => format!("at most {alike} of them have the same {key}"),
                 _ => continue,
             };
@@ -109,7 +106,7 @@ impl Solver<'_> {
     fn narrow(
         &self,
         conflict: &mut Vec<usize>,
-        core: Vec<usize>,
+        core: &[usize],
         failures: Option<Failures<'_, '_>>,
     ) -> Result<(), Exhausted> {
         let every;
@@ -153,7 +150,7 @@ impl Solver<'_> {
             Some(_) => Ok(if self.servable(requests)? { Ok(()) } else { Err(requests.to_vec()) }),
         };
         if core.len() < conflict.len()
-            && let Err(core) = servable(&core)?
+            && let Err(core) = servable(core)?
         {
             *conflict = core;
         }
