@@ -158,7 +158,8 @@ mod tests {
         assert_eq!(PolicyOptions::from_json("{}").expect("options").on_failure, OnFailure::Closed);
         let error = PolicyOptions::from_json(r#"{"limits": {"times": 1}}"#).expect_err("an unknown limit");
         assert!(error.to_string().contains("times"), "{error}");
-        let error = PolicyOptions::from_json(r#"{"on_failure": {"drop_after": 0}}"#).expect_err("never asked");
+        let error =
+            PolicyOptions::from_json(r#"{"on_failure": {"drop_after": 0}}"#).expect_err("never asked");
         assert!(error.to_string().contains("with at least 1"), "{error}");
     }
 }
