@@ -53,7 +53,7 @@ fn settle_groups(search: &Search<'_>, decided: &mut Decided) -> Result<bool, Bit
             continue;
         }
         let open = |a: usize| layout.pairs_of(a).any(|pair| search.is_open(decided, pair));
-        let unusable = |a: usize| state.left[a] > 0 && !layout.atoms[a].serves.is_empty() && !open(a);
+        let unusable = |a: usize| state.left[a] > 0 && layout.atoms[a].wanted && !open(a);
         let Some(&reason) = atoms.iter().find(|&&a| off(a) || unusable(a)) else { continue };
         layout.atoms[reason].serves.iter().for_each(|&class| decided.blame.insert(class));
         decided.group[group] = Some(false);
@@ -199,7 +199,9 @@ const MAX_SUM: u64 = 4096;
 /// Groups give all that is wanted of them or nothing: together with single devices, that must come to what is needed.
 fn group_sums(search: &Search<'_>, decided: &Decided) -> Result<(), Bits> {
     let Search { layout, problem, state, .. } = search;
-    if !decided.group.iter().zip(&layout.groups).any(|(group, atoms)| group.is_none() && !atoms.is_empty()) {
+    let is_open = |(group, atoms): (&Option<bool>, &Vec<usize>)| group.is_none() && !atoms.is_empty();
+    // With other options there may be more devices that are wanted, and fewer that have to be used.
+    if problem.is_bound || !decided.group.iter().zip(&layout.groups).any(is_open) {
         return Ok(());
     }
     // Classes that share an atom or a group are counted together.

@@ -133,7 +133,7 @@ fn atom_looks(search: &Search<'_>, atoms: &[usize], decided: &Decided) -> Vec<(b
             let atom = &search.layout.atoms[a];
             let classes = allowed_classes(search, a, decided);
             let look = (classes, search.state.left[a], atom.values.clone(), atom.far);
-            (atom.serves.is_empty(), look)
+            (!atom.wanted, look)
         })
         .collect();
     looks.sort();
@@ -147,7 +147,7 @@ fn group(search: &Search<'_>, used: &[u64], decided: &Decided) -> Option<Vec<Bra
         let atoms = || layout.groups[*group].iter().copied().filter(|&a| state.left[a] > 0);
         // A member on a card settles the use of that card, which is decided with the group.
         let whole = atoms().all(|a| {
-            let complete = layout.atoms[a].serves.is_empty() || used[a] == state.left[a];
+            let complete = !layout.atoms[a].wanted || used[a] == state.left[a];
             complete && layout.atoms[a].card.is_none()
         });
         decided.group[*group].is_none() && atoms().any(|a| used[a] > 0) && !whole

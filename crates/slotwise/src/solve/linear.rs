@@ -234,7 +234,8 @@ impl Program {
                         }
                     };
                     terms.push((whole, -number(state.left[a])?));
-                    program.row(terms, Limit::Exactly(0));
+                    let is_exact = atom.wanted && !problem.is_bound;
+                    program.row(terms, if is_exact { Limit::Exactly(0) } else { Limit::AtMost(0) });
                 }
             }
         }
@@ -369,13 +370,13 @@ impl Program {
 
 /// Whether no group gives more than it has, and those that are taken give all of it.
 fn uses_up_groups(search: &Search<'_>, decided: &Decided, amounts: &[Amount]) -> bool {
-    let Search { layout, state, .. } = search;
+    let Search { layout, state, problem, .. } = search;
     let mut used = vec![0; layout.atoms.len()];
     amounts.iter().for_each(|&(pair, amount)| used[layout.pairs[pair].atom] += amount);
     layout.groups.iter().enumerate().all(|(group, atoms)| {
-        let is_taken = decided.group[group] == Some(true);
+        let is_used_up = decided.group[group] == Some(true) && !problem.is_bound;
         let wanted = atoms.iter().filter(|&&atom| !layout.atoms[atom].serves.is_empty());
-        wanted.copied().all(|a| used[a] == state.left[a] || (!is_taken && used[a] < state.left[a]))
+        wanted.copied().all(|a| used[a] == state.left[a] || (!is_used_up && used[a] < state.left[a]))
     })
 }
 

@@ -61,6 +61,36 @@ pub(super) struct Failures<'t, 'a> {
     no_more_of_groups: Vec<Vec<Bits>>,
     /// How often each request was in a conflict.
     times: Vec<usize>,
+    /// How often it was owed to groups.
+    by_groups: usize,
+    /// How often it paid to look at groups where options are open: at those who are not decided yet, and at one decided
+    /// request after the other.
+    bound: Trust,
+    widening: Trust,
+}
+
+/// How often something was asked, and how often that settled anything.
+#[derive(Default)]
+struct Trust {
+    asked: usize,
+    helped: usize,
+}
+
+impl Trust {
+    /// So often it is tried.
+    const TRIALS: usize = 32;
+
+    /// It has to help once in so many times.
+    const RATE: usize = 6;
+
+    fn is_worthwhile(&self) -> bool {
+        self.asked < Self::TRIALS || self.helped * Self::RATE >= self.asked
+    }
+
+    fn note(&mut self, helped: bool) {
+        self.asked += 1;
+        self.helped += usize::from(helped);
+    }
 }
 
 impl<'t, 'a> Failures<'t, 'a> {
@@ -70,9 +100,21 @@ impl<'t, 'a> Failures<'t, 'a> {
     /// With fewer failures it does not pay to ask, option by option, whether a conflict needs it.
     const FEW: usize = 64;
 
+    /// The same of failures that are owed to groups, each of which takes a whole search.
+    const FEW_BY_GROUPS: usize = 4;
+
     pub(super) fn new(table: &'t Table<'a>) -> Self {
         let times = vec![0; table.options.len()];
-        Failures { table, list: Vec::new(), no_easier: Vec::new(), no_more_of_groups: Vec::new(), times }
+        Failures {
+            table,
+            list: Vec::new(),
+            no_easier: Vec::new(),
+            no_more_of_groups: Vec::new(),
+            times,
+            by_groups: 0,
+            bound: Trust::default(),
+            widening: Trust::default(),
+        }
     }
 
     /// What may serve the options.
@@ -261,15 +303,26 @@ impl Solver<'_> {
         if (!is_whole || !self.bins.groups.is_empty())
             && let Err(core) = self.may_be_servable_as(failures.table, asks)?
         {
-            return self.widened(failures, asks, core).map(Err);
+            return self.widened(failures, asks, core, false).map(Err);
         }
         if !is_whole {
+            if failures.by_groups >= Failures::FEW_BY_GROUPS && failures.bound.is_worthwhile() {
+                let found = self.may_be_servable_with_groups(failures.table, asks)?;
+                failures.bound.note(found.is_err());
+                if let Err(core) = found {
+                    return self.widened(failures, asks, core, true).map(Err);
+                }
+            }
             return Ok(Ok(()));
         }
         let problem = self.problem(failures.table, asks)?;
         let Err(core) = Search::new(&problem, self.budget)?.solve()? else { return Ok(Ok(())) };
-        let grouped = problem.grouped.then_some(&self.bins.grouped);
-        failures.conflict(asks, &problem.requests(&core), grouped, self.budget).map(Err)
+        let core = problem.requests(&core);
+        if problem.grouped {
+            failures.by_groups += 1;
+            return self.widened(failures, asks, core, true).map(Err);
+        }
+        failures.conflict(asks, &core, None, self.budget).map(Err)
     }
 
     /// Whether requests may be servable with these options, as far as a short search without regard to groups can say; if not,
@@ -284,6 +337,17 @@ impl Solver<'_> {
         Ok(found.map_err(|core| problem.requests(&core)))
     }
 
+    /// As [`Solver::may_be_servable_as`], with regard to groups.
+    fn may_be_servable_with_groups(
+        &self,
+        table: &Table<'_>,
+        asks: &[Ask],
+    ) -> Result<Result<(), Vec<usize>>, Exhausted> {
+        let problem = self.problem(table, asks)?;
+        let found = Search::new(&problem, self.budget)?.may_be_solved()?;
+        Ok(found.map_err(|core| problem.requests(&core)))
+    }
+
     /// The conflict of these requests for as many options as can be seen: where it is one with an option left open, it is
     /// one for all of them.
     fn widened(
@@ -291,20 +355,34 @@ impl Solver<'_> {
         failures: &mut Failures<'_, '_>,
         asks: &[Ask],
         mut core: Vec<usize>,
+        by_groups: bool,
     ) -> Result<Conflict, Exhausted> {
         let mut asks = asks.to_vec();
-        let is_worthwhile = failures.list.len() >= Failures::FEW;
+        let is_worthwhile = match by_groups {
+            true => failures.by_groups >= Failures::FEW_BY_GROUPS,
+            false => failures.list.len() >= Failures::FEW,
+        };
         for at in (0..asks.len()).filter(|_| is_worthwhile) {
             let Ask { request, option } = asks[at];
-            if failures.table.options[request].len() > 1 && core.contains(&request) {
+            if option.is_some()
+                && failures.table.options[request].len() > 1
+                && (if by_groups { failures.widening.is_worthwhile() } else { core.contains(&request) })
+            {
                 asks[at].option = None;
-                match self.may_be_servable_as(failures.table, &asks)? {
+                let found = match by_groups {
+                    true => self.may_be_servable_with_groups(failures.table, &asks)?,
+                    false => self.may_be_servable_as(failures.table, &asks)?,
+                };
+                if by_groups {
+                    failures.widening.note(found.is_err());
+                }
+                match found {
                     Err(still) => core = still,
                     Ok(()) => asks[at].option = option,
                 }
             }
         }
-        failures.conflict(&asks, &core, None, self.budget)
+        failures.conflict(&asks, &core, by_groups.then_some(&self.bins.grouped), self.budget)
     }
 
     /// Whether these requests can be served together on the cells that the failures are of, which are added to; if not,
@@ -344,7 +422,8 @@ impl Solver<'_> {
         most_far: u64,
     ) -> Result<bool, Exhausted> {
         let asks: Vec<Ask> = requests.iter().map(|&request| Ask { request, option: None }).collect();
-        let problem = self.problem(table, &asks)?.with_far(cells, most_far);
+        // On fewer cells less may be asked for, and less of a group have to be used.
+        let problem = self.problem(table, &asks)?.without_groups().with_far(cells, most_far);
         Ok(Search::new(&problem, self.budget)?.solve()?.is_ok())
     }
 }

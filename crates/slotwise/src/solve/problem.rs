@@ -202,8 +202,14 @@ pub(super) struct Problem<'a> {
     pub(super) scopes: Vec<Scope>,
     /// For each bin the classes that it can serve.
     pub(super) serves: Vec<Vec<usize>>,
-    /// Whether device groups are heeded. A bound leaves them out: with fewer or other requests, more can be servable.
+    /// Whether device groups are heeded.
     pub(super) grouped: bool,
+    /// Whether it is only a bound, because options are open.
+    pub(super) is_bound: bool,
+    /// The bins that somebody asks for, whichever options the requests get: if the group of one is taken, it must be used.
+    pub(super) wanted: Bits,
+    /// How many devices each class may need at most, where options are open.
+    pub(super) most: Vec<u64>,
     /// For each class what it may come to, where options of its request are open: how many devices, and the kinds of bins
     /// that can serve them, as bits. One way if there is no choice; no kinds if these are not told apart.
     pub(super) ways: Vec<Vec<Way>>,
@@ -244,6 +250,8 @@ impl<'a> Problem<'a> {
         let mut members: BTreeMap<Key, usize> = BTreeMap::new();
         let mut demands: Vec<Demand> = Vec::new();
         let mut ways: Vec<Vec<Way>> = Vec::new();
+        let mut most: Vec<u64> = Vec::new();
+        let mut wanted_bins = Bits::none(bins.list.len());
         let mut scopes: Vec<Scope> = Vec::with_capacity(constraints.len());
         // For each request the constraints that it is under, each of them once.
         let mut covering_of: Vec<Vec<usize>> = vec![Vec::new(); table.options.len()];
@@ -269,6 +277,13 @@ impl<'a> Problem<'a> {
                 if provider.is_some() {
                     usable.retain(|bin| provider == pools.list[bins.list[bin].pool].provider.as_deref());
                 }
+                let mut surely = usable.clone();
+                rows.iter().for_each(|row| surely.keep(&row.bins));
+                wanted_bins.add(&surely);
+                let at_most = match provider {
+                    None => rows.iter().map(|row| row.prepared.count).max().unwrap_or(count),
+                    Some(_) => count,
+                };
                 let next = members.len();
                 let class = match members.entry((usable, covering.clone())) {
                     Entry::Occupied(class) => {
@@ -277,11 +292,13 @@ impl<'a> Problem<'a> {
                         let total = ways[class].iter().map(|way: &Way| way.needed).min().unwrap_or(0);
                         let kinds = ways[class].iter().fold(0, |kinds, way| kinds | way.kinds);
                         ways[class] = vec![Way { needed: total + u64::from(count), kinds }];
+                        most[class] += u64::from(at_most);
                         class
                     }
                     Entry::Vacant(class) => {
                         let way =
                             |row: &&Row<'_>| Way { needed: u64::from(row.prepared.count), kinds: row.kinds };
+                        most.push(u64::from(at_most));
                         ways.push(match provider {
                             None if !table.kinds.is_empty() => rows.iter().map(way).collect(),
                             _ => {
@@ -307,7 +324,7 @@ impl<'a> Problem<'a> {
             usable.iter().for_each(|bin| serves[bin].push(class));
             covering.into_iter().for_each(|scope| scopes[scope].covers.insert(class));
         }
-        let grouped = !bins.groups.is_empty() && asks.iter().all(|ask| ask.option.is_some());
+        let grouped = !bins.groups.is_empty();
         Ok(Problem {
             pools: &pools.list,
             bins,
@@ -317,6 +334,9 @@ impl<'a> Problem<'a> {
             scopes,
             serves,
             grouped,
+            is_bound: asks.iter().any(|ask| ask.option.is_none()),
+            wanted: wanted_bins,
+            most,
             ways,
             kinds: Rc::clone(&table.kinds),
             far: None,

@@ -471,12 +471,16 @@ impl<'p> Search<'p> {
         self.budget.step()?;
         let everyone = Bits::all(self.problem.classes);
         self.load(view, decided, &everyone);
-        let forced: Vec<usize> = (0..self.layout.groups.len())
+        let mut forced: Vec<usize> = (0..self.layout.groups.len())
             .filter(|&group| decided.group[group] == Some(true))
             .flat_map(|group| self.layout.groups[group].iter().copied())
-            .filter(|&atom| !self.layout.atoms[atom].serves.is_empty() && self.state.left[atom] > 0)
+            .filter(|&atom| self.layout.atoms[atom].wanted && self.state.left[atom] > 0)
             .collect();
-        let View { network, needs, nodes, sinks, .. } = &mut self.views[view];
+        let View { network, needs, sinks, .. } = &mut self.views[view];
+        if self.problem.is_bound && !forced.is_empty() {
+            // With other options they may need more.
+            needs.iter().zip(&self.problem.most).for_each(|(&arc, &most)| network.open(arc, most));
+        }
         // What a group that is taken must give is used up first; serving the rest never takes it back (the theorem of
         // Mendelsohn and Dulmage).
         let mut served = 0;
@@ -491,6 +495,14 @@ impl<'p> Search<'p> {
                 return Ok(Err(core));
             }
         }
+        if self.problem.is_bound && !forced.is_empty() {
+            // By the same theorem it can be used up and the least be served if each can be done for itself.
+            self.budget.work(network.visits())?;
+            self.load(view, decided, &everyone);
+            forced.clear();
+            served = 0;
+        }
+        let View { network, needs, nodes, sinks, .. } = &mut self.views[view];
         // Where it counts, what is near is used up first, too.
         let is_far = |atom: usize| self.layout.atoms[atom].far;
         let mut open = |far: bool| {
