@@ -53,23 +53,29 @@ pub(crate) fn tracker(host: &Host) -> Tracker {
 pub fn steps(tracker: &Tracker, workload: &Workload, most: u64, rough: bool) -> Option<(u64, bool)> {
     let decide = |budget| {
         let workload = Workload { budget: Some(budget), ..workload.clone() };
-        tracker.fit(&workload).ok()
+        let fit = tracker.fit(&workload).ok()?;
+        let is_decided = match &fit {
+            Fit::Fits(assignment) => !assignment.cut_short,
+            Fit::NoFit(_) => true,
+            Fit::Undecided(_) => false,
+        };
+        Some((is_decided, fit.fits()))
     };
     // Twice as many each time until it is decided, then halving: what is decided in few steps is measured in few.
     let mut high = 1;
     let fits = loop {
         match decide(high)? {
-            Fit::Undecided(_) if high >= most => return Some((most + 1, false)),
-            Fit::Undecided(_) => high = most.min(high * 2),
-            fit => break fit.fits(),
+            (false, _) if high >= most => return Some((most + 1, false)),
+            (false, _) => high = most.min(high * 2),
+            (true, fits) => break fits,
         }
     };
     let mut low = if rough { high } else { 0 };
     while low < high {
         let middle = low + (high - low) / 2;
         match decide(middle)? {
-            Fit::Undecided(_) => low = middle + 1,
-            _ => high = middle,
+            (false, _) => low = middle + 1,
+            (true, _) => high = middle,
         }
     }
     Some((low, fits))
@@ -96,6 +102,17 @@ pub fn check(seed: u64) -> Option<bool> {
     // With few steps there is the same answer or none.
     if let Some(short) = tracker.fit_within(&workload, seed % 32).expect("the workload is valid") {
         assert_eq!(short, fit, "another answer with few steps: {}", context());
+    }
+    // With a small budget there is that answer, another assignment that is said to be cut short, or none.
+    let hurried = Workload { budget: Some(seed % 64), ..workload.clone() };
+    match tracker.fit(&hurried).expect("the workload is valid") {
+        Fit::Fits(found) if found.cut_short => {
+            let fault = question.fault(&found);
+            assert!(fault.is_none(), "cut short: {}: {found:#?} {}", fault.unwrap_or_default(), context());
+        }
+        Fit::Fits(found) => assert_eq!(Fit::Fits(found), fit, "with a small budget: {}", context()),
+        Fit::NoFit(no) => assert!(!fit.fits(), "with a small budget: {no:#?} {}", context()),
+        Fit::Undecided(_) => {}
     }
     match &fit {
         Fit::Fits(assignment) => {
@@ -177,7 +194,7 @@ pub fn check_claims(seed: u64) -> Option<bool> {
             let mut given = Vec::new();
             for claim in &claims {
                 let (own, others) = rest.split_at(claim.workload.requests.len());
-                given.push(Assignment { requests: own.to_vec(), numa_cells: None });
+                given.push(Assignment { requests: own.to_vec(), ..Assignment::default() });
                 rest = others;
             }
             let devices = |owner: usize| -> Vec<PciAddress> {

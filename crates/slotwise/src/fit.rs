@@ -59,6 +59,11 @@ pub struct Assignment {
     /// The guest's NUMA cells, where they were to be chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub numa_cells: Option<Vec<u32>>,
+    /// Whether the search budget ran out before it was shown that nothing better exists. All requests are served as they
+    /// ask, but this may not be the first assignment in the documented order: other options, devices or cells may be
+    /// better.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut_short: bool,
 }
 
 /// What serves one request.

@@ -332,7 +332,7 @@ impl Pools {
         }
         let budget = Budget::at_most(steps, workload);
         let fit = self.decide_within(workload, Purpose::Fit, attributes, &budget)?;
-        Ok(budget.is_left().then_some(fit))
+        Ok(budget.was_enough().then_some(fit))
     }
 
     /// As [`Pools::fit`], for a scheduler's question or for a claim that is about to be made; with strategy
@@ -445,7 +445,7 @@ impl Pools {
                 companion_picks: Vec::new(),
             }
         });
-        Assignment { requests: requests.collect(), numa_cells: None }
+        Assignment { requests: requests.collect(), ..Assignment::default() }
     }
 
     /// Takes what an assignment found by [`Pools::fit`] uses, so that the next workload sees what is left.

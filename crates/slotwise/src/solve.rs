@@ -30,20 +30,23 @@ mod search;
 mod simplex;
 mod verify;
 
+use std::collections::BTreeMap;
+
 pub(crate) use self::verify::verify;
 
 use self::bins::{Attributes, Bins, DEVICE_GROUP, Tiers};
+use self::bits::Bits;
 pub(crate) use self::budget::Budget;
 use self::budget::Exhausted;
 use self::choose::Chooser;
 use self::greedy::{Greedy, greedy};
-use self::options::Failures;
+use self::options::{Failures, Served};
 use self::problem::{Ask, Problem, Table};
 use self::search::Search;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fit::{Assignment, Fit, NoFit, Pick, RequestAssignment, Undecided};
 use crate::pool::Pools;
-use crate::request::{CellChoice, Constraint, Preference, Request, Workload};
+use crate::request::{CellChoice, Constraint, Preference, Relation, Request, Workload};
 
 /// What was decided.
 pub(crate) enum Decision {
@@ -68,10 +71,13 @@ pub(crate) fn exact(
     let ordered =
         !workload.prefer_devices.is_empty() && pools.list.iter().any(|pool| !pool.devices.is_empty());
     if workload.is_plain() && !grouped && !ordered {
-        match greedy(pools, workload) {
-            Greedy::Fits(assignment) => return Ok(Decision::Fits(assignment)),
-            Greedy::Lacks(request) => return Ok(Decision::NoFit(refute::lacking(pools, workload, request))),
-            Greedy::Stuck => {}
+        match greedy(pools, workload, budget) {
+            Ok(Greedy::Fits(assignment)) => return Ok(Decision::Fits(assignment)),
+            Ok(Greedy::Lacks(request)) => {
+                return Ok(Decision::NoFit(refute::lacking(pools, workload, request)));
+            }
+            Ok(Greedy::Stuck) => {}
+            Err(Exhausted) => return Ok(Decision::Undecided(undecided(budget))),
         }
     }
     Solver::new(pools, &[workload], attributes, budget).map(Solver::decide)
@@ -85,14 +91,14 @@ pub(crate) fn has_groups(pools: &Pools) -> bool {
 /// Whether there is an assignment, without the choice or the reason; `None` if the search budget ran out.
 pub(crate) fn servable(pools: &Pools, workload: &Workload) -> Option<bool> {
     let grouped = has_groups(pools);
+    let budget = Budget::of(&[workload]);
     if workload.is_plain() && !grouped {
-        match greedy(pools, workload) {
+        match greedy(pools, workload, &budget).ok()? {
             Greedy::Fits(_) => return Some(true),
             Greedy::Lacks(_) => return Some(false),
             Greedy::Stuck => {}
         }
     }
-    let budget = Budget::of(&[workload]);
     let solver = Solver::new(pools, &[workload], None, &budget).ok()?;
     let all: Vec<usize> = (0..solver.items.len()).collect();
     solver.servable(&all).ok()
@@ -118,6 +124,15 @@ pub(crate) fn joint(
     })
 }
 
+fn undecided(budget: &Budget) -> Undecided {
+    let budget = budget.given();
+    let message = format!(
+        "undecided: the search budget of {budget} steps ran out before an assignment was found or ruled out; raise the \
+         budget"
+    );
+    Undecided { message, budget }
+}
+
 struct Solver<'a> {
     pools: &'a Pools,
     /// The requests of all workloads, each with its own.
@@ -129,6 +144,8 @@ struct Solver<'a> {
     prefer: Preference,
     spread_key: String,
     constraints: Vec<Constraint>,
+    /// What follows from them, as few constraints of difference.
+    implied: Vec<Constraint>,
     keys: Vec<String>,
     bins: Bins,
     budget: &'a Budget,
@@ -144,14 +161,18 @@ impl<'a> Solver<'a> {
         let mut items = Vec::new();
         let mut owners = Vec::new();
         let mut constraints = Vec::new();
+        let mut implied = Vec::new();
         for (owner, workload) in workloads.iter().enumerate() {
             let first = items.len();
             owners.resize(first + workload.requests.len(), owner);
             items.extend(workload.requests.iter().map(|request| (*workload, request)));
-            constraints.extend(workload.all_constraints().into_iter().map(|constraint| Constraint {
+            let moved = |constraint: Constraint| Constraint {
                 requests: constraint.requests.iter().map(|request| request + first).collect(),
                 ..constraint
-            }));
+            };
+            let own = workload.all_constraints();
+            implied.extend(joined(&own, workload.requests.len()).into_iter().map(moved));
+            constraints.extend(own.into_iter().map(moved));
         }
         let leader = workloads.first();
         let prefer = leader.map_or(Preference::Stable, |workload| workload.prefer);
@@ -184,7 +205,19 @@ impl<'a> Solver<'a> {
         let tiers: Vec<Tiers> = workloads.iter().map(|workload| bins::tiers(workload)).collect();
         let bins = Bins::new(pools, &keys, attributes, &tiers);
         let cells_from = leader.and_then(|workload| workload.numa_cells_from.as_ref());
-        Ok(Solver { pools, items, owners, cells_from, prefer, spread_key, constraints, keys, bins, budget })
+        Ok(Solver {
+            pools,
+            items,
+            owners,
+            cells_from,
+            prefer,
+            spread_key,
+            constraints,
+            implied,
+            keys,
+            bins,
+            budget,
+        })
     }
 
     fn key(&self, name: &str) -> Option<usize> {
@@ -192,16 +225,7 @@ impl<'a> Solver<'a> {
     }
 
     fn decide(self) -> Decision {
-        self.solve().unwrap_or_else(|Exhausted| {
-            Decision::Undecided(Undecided {
-                message: format!(
-                    "undecided: the search budget of {} steps ran out before an assignment was found or ruled out; \
-                     raise the budget",
-                    self.budget.given()
-                ),
-                budget: self.budget.given(),
-            })
-        })
+        self.solve().unwrap_or_else(|Exhausted| Decision::Undecided(undecided(self.budget)))
     }
 
     fn solve(&self) -> Result<Decision, Exhausted> {
@@ -226,7 +250,7 @@ impl<'a> Solver<'a> {
     }
 
     fn problem<'s>(&'s self, table: &Table<'_>, asks: &[Ask]) -> Result<Problem<'s>, Exhausted> {
-        Problem::new(self.pools, &self.bins, &self.keys, &self.constraints, table, asks, self.budget)
+        Problem::new(self.pools, &self.bins, &self.keys, &self.implied, table, asks, self.budget)
     }
 
     /// The assignment of these requests, with each guest on its own cells; or some of them that are in conflict.
@@ -252,28 +276,37 @@ impl<'a> Solver<'a> {
         failures: &mut Failures<'_, '_>,
         requests: &[usize],
     ) -> Result<(Option<Assignment>, Vec<usize>), Exhausted> {
-        let asks = match self.options(failures, requests)? {
-            Ok(asks) => asks,
+        let Served { asks, witness, is_cut_short } = match self.options(failures, requests)? {
+            Ok(served) => served,
             Err(core) => return Ok((None, core)),
         };
-        let problem = self.problem(failures.table(), &asks)?;
-        let mut search = Search::new(&problem, self.budget)?;
-        Ok(match search.solve()? {
-            Ok(()) => (Some(self.choose(failures.table(), &problem, search)?), Vec::new()),
-            Err(core) => (None, problem.requests(&core)),
-        })
+        let table = failures.table();
+        let mut assignment = match witness {
+            Some(witness) => {
+                let problem = self.budget.again(|| self.problem(table, &asks))?;
+                let mut search = self.budget.again(|| Search::new(&problem, self.budget))?;
+                search.resume(witness);
+                self.choose(table, &problem, search)
+            }
+            None => {
+                let problem = self.problem(table, &asks)?;
+                let mut search = Search::new(&problem, self.budget)?;
+                if let Err(core) = search.solve()? {
+                    return Ok((None, problem.requests(&core)));
+                }
+                self.choose(table, &problem, search)
+            }
+        };
+        assignment.cut_short |= is_cut_short;
+        Ok((Some(assignment), Vec::new()))
     }
 
     /// The first assignment in the documented order, where `search` has found that there is one.
-    fn choose(
-        &self,
-        table: &Table<'_>,
-        problem: &Problem<'_>,
-        mut search: Search<'_>,
-    ) -> Result<Assignment, Exhausted> {
-        let (picks, companions) = Chooser { solver: self, problem, table }.choose(&mut search)?;
+    fn choose(&self, table: &Table<'_>, problem: &Problem<'_>, mut search: Search<'_>) -> Assignment {
+        let (picks, companions) = Chooser { solver: self, problem, table }.choose(&mut search);
         let options: Vec<usize> = problem.asks.iter().map(|ask| ask.option.unwrap_or(0)).collect();
-        Ok(self.assignment(&options, picks, companions))
+        let assignment = self.assignment(&options, picks, companions);
+        Assignment { cut_short: search.is_cut_short, ..assignment }
     }
 
     /// Puts picks of bins as picks of pools, with the devices named where they are known.
@@ -312,8 +345,43 @@ impl<'a> Solver<'a> {
         for (request, along) in requests.iter_mut().zip(companions) {
             (request.companion_picks, request.companions) = name(along);
         }
-        Assignment { requests, numa_cells: None }
+        Assignment { requests, ..Assignment::default() }
     }
+}
+
+/// The same with those of difference joined: of requests of which each two must differ in an attribute, all must.
+///
+/// Constraints of two requests each say little about a third; together they can be refuted by counting.
+fn joined(constraints: &[Constraint], requests: usize) -> Vec<Constraint> {
+    // For each key and each request those that must differ from it.
+    let mut partners: BTreeMap<&str, Vec<Bits>> = BTreeMap::new();
+    let differ = |one: &&Constraint| one.relation == Relation::Distinct;
+    for constraint in constraints.iter().filter(|one| differ(one) && one.requests.len() > 1) {
+        let of_key = partners.entry(&constraint.key).or_insert_with(|| vec![Bits::none(requests); requests]);
+        for &one in &constraint.requests {
+            constraint.requests.iter().for_each(|&other| of_key[one].insert(other));
+        }
+    }
+    let mut joined: Vec<Constraint> = Vec::with_capacity(constraints.len());
+    let mut sets: Vec<(&str, Bits)> = Vec::new();
+    for constraint in constraints {
+        let Some(partners) = partners.get(constraint.key.as_str()).filter(|_| differ(&constraint)) else {
+            joined.push(constraint.clone());
+            continue;
+        };
+        let mut all = Bits::none(requests);
+        constraint.requests.iter().for_each(|&request| all.insert(request));
+        for (request, partners) in partners.iter().enumerate() {
+            if partners.has_all_of(&all) {
+                all.insert(request);
+            }
+        }
+        if !sets.iter().any(|(key, set)| *key == constraint.key && set.has_all_of(&all)) {
+            joined.push(Constraint { requests: all.iter().collect(), ..constraint.clone() });
+            sets.push((&constraint.key, all));
+        }
+    }
+    joined
 }
 
 /// Where the workloads name an attribute, as a place in the input.

@@ -644,6 +644,7 @@ impl Tracker {
                 Fit::Fits(assignment) => {
                     all.requests.extend(assignment.requests);
                     all.numa_cells = assignment.numa_cells;
+                    all.cut_short |= assignment.cut_short;
                 }
                 other => {
                     failed = Some(other);
@@ -664,11 +665,8 @@ impl Tracker {
             for Claim { owner, workload } in claims {
                 let (own, others) = rest.split_at(workload.requests.len().min(rest.len()));
                 rest = others;
-                self.hold_all(
-                    owner,
-                    &workload.requests,
-                    &Assignment { requests: own.to_vec(), numa_cells: None },
-                );
+                let own = Assignment { requests: own.to_vec(), ..Assignment::default() };
+                self.hold_all(owner, &workload.requests, &own);
             }
         }
         Ok(fit)

@@ -20,30 +20,47 @@ pub(crate) struct Budget {
     given: u64,
     steps: Cell<u64>,
     work: Cell<u64>,
+    /// Whether anything was cut short.
+    has_run_out: Cell<bool>,
+    /// Whether nothing is counted just now.
+    is_free: Cell<bool>,
 }
 
 impl Budget {
+    fn new(given: u64) -> Self {
+        Budget {
+            given,
+            steps: Cell::new(given),
+            work: Cell::new(0),
+            has_run_out: Cell::new(false),
+            is_free: Cell::new(false),
+        }
+    }
+
     /// The budget of a call that decides these workloads: the largest of theirs, however many they are.
     pub(crate) fn of(workloads: &[&Workload]) -> Self {
         let own = |workload: &&Workload| workload.budget.unwrap_or(Workload::DEFAULT_BUDGET);
-        let given = workloads.iter().map(own).max().unwrap_or(Workload::DEFAULT_BUDGET);
-        Budget { given, steps: Cell::new(given), work: Cell::new(0) }
+        Budget::new(workloads.iter().map(own).max().unwrap_or(Workload::DEFAULT_BUDGET))
     }
 
     /// So many steps for a workload, or fewer if that has fewer of its own.
     pub(crate) fn at_most(steps: u64, workload: &Workload) -> Self {
-        let given = steps.min(workload.budget.unwrap_or(Workload::DEFAULT_BUDGET));
-        Budget { given, steps: Cell::new(given), work: Cell::new(0) }
+        Budget::new(steps.min(workload.budget.unwrap_or(Workload::DEFAULT_BUDGET)))
     }
 
-    /// Whether there are steps left, so that nothing was cut short.
-    pub(crate) fn is_left(&self) -> bool {
-        self.steps.get() > 0
+    /// Whether nothing was cut short.
+    pub(crate) fn was_enough(&self) -> bool {
+        !self.has_run_out.get()
     }
 
     /// How many steps there were at first.
     pub(super) fn given(&self) -> u64 {
         self.given
+    }
+
+    /// How many steps are left.
+    pub(super) fn left(&self) -> u64 {
+        self.steps.get()
     }
 
     pub(super) fn step(&self) -> Result<(), Exhausted> {
@@ -58,9 +75,39 @@ impl Budget {
     }
 
     fn spend(&self, steps: u64) -> Result<(), Exhausted> {
+        if self.is_free.get() {
+            return Ok(());
+        }
         let left = self.steps.get().checked_sub(steps);
         // What ran out once stays run out.
         self.steps.set(left.unwrap_or(0));
+        self.has_run_out.set(self.has_run_out.get() || left.is_none());
         left.map(drop).ok_or(Exhausted)
+    }
+
+    /// Does something with at most so many of the steps; `None` if it needs more, of which some are left.
+    pub(super) fn within<T>(
+        &self,
+        steps: u64,
+        what: impl FnOnce() -> Result<T, Exhausted>,
+    ) -> Result<Option<T>, Exhausted> {
+        let left = self.steps.get();
+        let kept = left.saturating_sub(steps);
+        self.steps.set(left - kept);
+        let done = what();
+        self.steps.set(self.steps.get() + kept);
+        match done {
+            Ok(done) => Ok(Some(done)),
+            Err(Exhausted) if kept > 0 => Ok(None),
+            Err(Exhausted) => Err(Exhausted),
+        }
+    }
+
+    /// Does something that was counted before once more.
+    pub(super) fn again<T>(&self, what: impl FnOnce() -> T) -> T {
+        let before = self.is_free.replace(true);
+        let done = what();
+        self.is_free.set(before);
+        done
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::Solver;
 use super::budget::Exhausted;
-use super::options::Failures;
-use super::problem::Table;
+use super::options::{Failures, KEPT};
+use super::problem::{Ask, Table};
 use super::search::Search;
 use crate::fit::Assignment;
 use crate::numa::NumaPolicy;
@@ -20,6 +20,21 @@ pub(super) enum Found {
     /// All that is looked for.
     Enough,
 }
+
+/// The best that is known.
+struct Best {
+    cells: Vec<u32>,
+    asks: Vec<Ask>,
+    /// How many devices are near the guest's cells, and how many are not.
+    near: u64,
+    far: u64,
+    /// A solution with so many.
+    witness: Vec<u64>,
+}
+
+/// In each round one way to choose the cells gets at most one in so many of all steps: what takes long on some cells is
+/// left for later, as it may be easy on others.
+const SHARES: [u64; 3] = [16, 4, 1];
 
 /// So many kinds of request are told apart; there is a count for each set of them.
 const MAX_KINDS: usize = 8;
@@ -205,32 +220,67 @@ impl Solver<'_> {
         requests: &[usize],
         choice: &CellChoice,
     ) -> Result<Option<Assignment>, Exhausted> {
+        let (mut best, mut is_cut_short): (Option<Best>, bool) = (None, true);
+        for steps in self.rounds() {
+            let left = self.budget.left();
+            let all = if best.is_some() { left - left / KEPT } else { left };
+            let look = || Ok(self.best_cells_within(steps, requests, choice));
+            let Ok(Some((found, is_short))) = self.budget.within(all, look) else { break };
+            let near = |best: &Option<Best>| best.as_ref().map(|best| best.near);
+            if !is_short || near(&found) >= near(&best) {
+                best = found;
+            }
+            is_cut_short = is_short;
+            if !is_cut_short {
+                break;
+            }
+        }
+        let Some(Best { cells, asks, far, witness, .. }) = best else {
+            return if is_cut_short { Err(Exhausted) } else { Ok(None) };
+        };
+        let table = self.budget.again(|| self.table(Some(&cells)))?;
+        let problem = self.budget.again(|| self.problem(&table, &asks))?.with_far(&cells, far);
+        let mut search = self.budget.again(|| Search::new(&problem, self.budget))?;
+        search.resume(witness);
+        let mut assignment = self.choose(&table, &problem, search);
+        assignment.cut_short |= is_cut_short;
+        assignment.numa_cells = Some(cells);
+        Ok(Some(assignment))
+    }
+
+    /// How many steps one way to choose the cells gets at most, round by round.
+    pub(super) fn rounds(&self) -> [u64; 3] {
+        SHARES.map(|share| self.budget.given() / share)
+    }
+
+    /// The same with at most so many steps for each way to choose the cells, and whether they or all steps ran out.
+    fn best_cells_within(
+        &self,
+        steps: u64,
+        requests: &[usize],
+        choice: &CellChoice,
+    ) -> (Option<Best>, bool) {
         let mut best = None;
-        self.each_choice(requests, choice, |cells, table, least| {
-            let Ok(asks) = self.options(&mut Failures::new(table), requests)? else {
+        let mut is_cut_short = false;
+        let looked = self.each_choice(requests, choice, steps, |cells, table, least| {
+            let Ok(served) = self.options(&mut Failures::new(table), requests)? else {
                 return Ok(Found::Nothing);
             };
-            let problem = self.problem(table, &asks)?;
+            is_cut_short |= served.is_cut_short;
+            let problem = self.problem(table, &served.asks)?;
             let wanted: u64 = problem.demands.iter().map(|demand| u64::from(demand.count)).sum();
             let Some(most_far) = wanted.checked_sub(least) else { return Ok(Found::Nothing) };
             let problem = problem.with_far(cells, most_far);
-            let Some(far) = Search::new(&problem, self.budget)?.fewest_far()? else {
-                return Ok(Found::Nothing);
-            };
-            best = Some((cells.to_vec(), asks, far));
-            Ok(Found::Better(wanted - far))
-        })?;
-        let Some((cells, asks, far)) = best else { return Ok(None) };
-        let table = self.table(Some(&cells))?;
-        let problem = self.problem(&table, &asks)?.with_far(&cells, far);
-        let mut search = Search::new(&problem, self.budget)?;
-        // It was found before.
-        if search.solve()?.is_err() {
-            return Ok(None);
-        }
-        let mut assignment = self.choose(&table, &problem, search)?;
-        assignment.numa_cells = Some(cells);
-        Ok(Some(assignment))
+            let mut search = Search::new(&problem, self.budget)?;
+            let Some(far) = search.fewest_far()? else { return Ok(Found::Nothing) };
+            is_cut_short |= search.is_cut_short;
+            let near = wanted - far;
+            let witness = search.into_witness();
+            best = Some(Best { cells: cells.to_vec(), asks: served.asks, near, far, witness });
+            Ok(Found::Better(near))
+        });
+        let is_whole = matches!(looked, Ok(true));
+        (best, is_cut_short || !is_whole)
     }
 
     /// Looks at the ways to choose the cells, as far as they may be better than the best that is found: those with the
@@ -238,16 +288,20 @@ impl Solver<'_> {
     ///
     /// `look` is called with the cells, their table, and how many devices must be near them to be better. More cells allow
     /// more devices, so that what all cells that can still be chosen cannot serve together no choice of them can.
+    ///
+    /// A way that takes more than so many steps is left out; says whether there was no such way.
     pub(super) fn each_choice(
         &self,
         requests: &[usize],
         choice: &CellChoice,
+        most_steps: u64,
         mut look: impl FnMut(&[u32], &Table<'_>, u64) -> Result<Found, Exhausted>,
-    ) -> Result<(), Exhausted> {
+    ) -> Result<bool, Exhausted> {
         let every = self.table(Some(&choice.from))?;
         let supply = Supply::new(self, &every, requests, &choice.from)?;
         let order = supply.order(choice.from.len());
         let mut best: Option<(u64, Vec<usize>)> = None;
+        let mut is_whole = true;
         // For each step on the way the place in `order` of the cell that was chosen.
         let mut path: Vec<usize> = Vec::new();
         let mut next = 0;
@@ -271,12 +325,18 @@ impl Solver<'_> {
                     let table = every.on(self, &cells)?;
                     let may_serve = || self.may_serve(&table, requests, &cells, supply.most_far(least));
                     if node.missing > 0 {
-                        deeper = may_serve()?;
-                    } else if least == 0 || may_serve()? {
-                        match look(&cells, &table, least)? {
-                            Found::Nothing => {}
-                            Found::Better(near) => best = Some((near, first)),
-                            Found::Enough => return Ok(()),
+                        // What is not known may be.
+                        deeper = self.budget.within(most_steps, may_serve)?.unwrap_or(true);
+                    } else {
+                        let found = self.budget.within(most_steps, || {
+                            let is_possible = least == 0 || may_serve()?;
+                            if is_possible { look(&cells, &table, least) } else { Ok(Found::Nothing) }
+                        });
+                        match found? {
+                            Some(Found::Nothing) => {}
+                            Some(Found::Better(near)) => best = Some((near, first)),
+                            Some(Found::Enough) => return Ok(true),
+                            None => is_whole = false,
                         }
                     }
                 }
@@ -290,7 +350,7 @@ impl Solver<'_> {
             // The next cell instead of the last one that was chosen.
             match path.pop() {
                 Some(last) => next = last + 1,
-                None => return Ok(()),
+                None => return Ok(is_whole),
             }
         }
     }

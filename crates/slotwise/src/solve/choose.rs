@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Solver;
 use super::bins::Value;
-use super::budget::Exhausted;
 use super::problem::{Problem, Table};
 use super::search::Search;
 use crate::filter::{Nearness, Prepared};
@@ -45,23 +44,30 @@ struct Candidate {
 impl Chooser<'_> {
     /// The picks of each request, and the group members that come along with them.
     ///
-    /// `search` has found that all can be served.
-    pub(super) fn choose(&self, search: &mut Search<'_>) -> Result<Chosen, Exhausted> {
+    /// `search` has found that all can be served. When the budget runs out the rest is taken as it has found.
+    pub(super) fn choose(&self, search: &mut Search<'_>) -> Chosen {
         let requests = self.problem.asks.len();
         let mut picks: Vec<Picks> = vec![Vec::new(); requests];
         for request in 0..requests {
             let mut missing: Vec<u32> = self.problem.demands.iter().map(|demand| demand.count).collect();
             let mut candidates = self.candidates(request, search);
-            // Without a preference the order stands; with one it depends on what is left.
-            let is_fixed = self.solver.prefer == Preference::Stable;
+            let mut was_cut_short = search.is_cut_short;
             let mut at = 0;
             // Once an atom has given a demand all that it can, its other bins cannot give it more: what is left only
             // shrinks.
             let mut drained: BTreeSet<(usize, usize)> = BTreeSet::new();
             while self.problem.demands_of(request).any(|demand| missing[demand] > 0) {
-                if !is_fixed {
-                    self.solver.budget.work(candidates.len() as u64 + self.problem.bins.list.len() as u64)?;
+                // Without a preference the order stands; with one it depends on what is left.
+                if self.solver.prefer != Preference::Stable && !search.is_cut_short {
+                    let looks = candidates.len() as u64 + self.problem.bins.list.len() as u64;
+                    search.is_cut_short = self.solver.budget.work(looks).is_err();
                     at = self.best(&candidates, &picks, search).unwrap_or(candidates.len());
+                }
+                if search.is_cut_short && !was_cut_short {
+                    // What was found may take more of those that were tried already.
+                    was_cut_short = true;
+                    drained.clear();
+                    at = 0;
                 }
                 let Some(candidate) = candidates.get_mut(at) else { break };
                 at += 1;
@@ -72,8 +78,9 @@ impl Chooser<'_> {
                     candidate.gone = true;
                     continue;
                 }
-                let limit = if self.solver.prefer == Preference::Spread { 1 } else { most };
-                let count = search.take_most(class, bin, limit)?;
+                let is_single = self.solver.prefer == Preference::Spread && !search.is_cut_short;
+                let limit = if is_single { 1 } else { most };
+                let count = search.take_most(class, bin, limit);
                 if count < limit {
                     drained.insert((demand, atom));
                 }
@@ -89,7 +96,7 @@ impl Chooser<'_> {
             );
         }
         let companions = self.companions(&picks, search);
-        Ok((picks, companions))
+        (picks, companions)
     }
 
     pub(super) fn prepared(&self, request: usize) -> &Prepared<'_> {

@@ -1,5 +1,6 @@
 //! The quick way: one request after the other, each from the first pools in its order.
 
+use super::budget::{Budget, Exhausted};
 use crate::filter::Prepared;
 use crate::fit::{Assignment, Pick};
 use crate::pool::Pools;
@@ -16,7 +17,7 @@ pub(super) enum Greedy {
 }
 
 /// Serves one request after the other.
-pub(super) fn greedy(pools: &Pools, workload: &Workload) -> Greedy {
+pub(super) fn greedy(pools: &Pools, workload: &Workload, budget: &Budget) -> Result<Greedy, Exhausted> {
     let list = &pools.list;
     let families = Families::new(list);
     let mut counts: Vec<u32> = list.iter().map(|pool| pool.count).collect();
@@ -24,11 +25,12 @@ pub(super) fn greedy(pools: &Pools, workload: &Workload) -> Greedy {
     let mut stuck = false;
     for (r, request) in workload.requests.iter().enumerate() {
         let prepared = Prepared::new(pools, workload, request, 0, workload.cells());
+        budget.work(list.len() as u64 * prepared.looks())?;
         let mut allowed: Vec<usize> =
             (0..list.len()).filter(|&i| list[i].count > 0 && prepared.allows(&list[i])).collect();
         let free = allowed.iter().map(|&i| u64::from(list[i].count)).sum::<u64>();
         if free < u64::from(prepared.count) {
-            return Greedy::Lacks(r);
+            return Ok(Greedy::Lacks(r));
         }
         if stuck {
             continue;
@@ -40,7 +42,7 @@ pub(super) fn greedy(pools: &Pools, workload: &Workload) -> Greedy {
             None => stuck = true,
         }
     }
-    if stuck { Greedy::Stuck } else { Greedy::Fits(pools.assignment(workload, picks)) }
+    Ok(if stuck { Greedy::Stuck } else { Greedy::Fits(pools.assignment(workload, picks)) })
 }
 
 fn serve(

@@ -24,7 +24,7 @@ pub(super) struct Atom {
     /// The card whose two uses are both open, and which use this is.
     pub(super) card: Option<(usize, Side)>,
     pub(super) group: Option<usize>,
-    /// Whether somebody asks for its devices, so that they must be used if its group is taken.
+    /// Whether somebody asks for its devices, so that they must be used if its group is taken; of members of groups alone.
     pub(super) wanted: bool,
     /// Whether it is far from the guest's cells, where that is counted.
     pub(super) far: bool,
@@ -109,7 +109,7 @@ impl Layout {
                     serves: serves.clone(),
                     card,
                     group: problem.group(b),
-                    wanted: problem.wanted.contains(b),
+                    wanted: problem.group(b).is_some() && problem.wanted.contains(b),
                     far: problem.far.as_ref().is_some_and(|far| far.bins[b]),
                 };
                 let next = atoms.len();

@@ -6,8 +6,17 @@ use super::Solver;
 use super::bits::Bits;
 use super::budget::{Budget, Exhausted};
 use super::cells::Found;
-use super::problem::{Ask, Row, Table};
+use super::problem::{Ask, Problem, Row, Table};
 use super::search::Search;
+
+/// Options with which all requests can be served.
+pub(super) struct Served {
+    pub(super) asks: Vec<Ask>,
+    /// A solution with these, as devices per pair; `None` if it was not looked for because there is no choice.
+    pub(super) witness: Option<Vec<u64>>,
+    /// Whether there may be better options: the budget for these ran out.
+    pub(super) is_cut_short: bool,
+}
 
 /// The options of a request that are tried in turn.
 struct Level {
@@ -19,35 +28,51 @@ struct Level {
     conflict: Conflict,
 }
 
-/// Requests that cannot be served together as they ask, for each of them the options of which that is so, whatever the
-/// others of the conflict have; `None` for all.
+/// Requests that cannot be served together with some of their options.
 #[derive(Clone, Default)]
 struct Conflict {
+    /// The requests, and for each the options of which that is so, whatever the others have; `None` for all.
     options: BTreeMap<usize, Option<Bits>>,
-    /// Whether it is so only among just these requests: what groups leave over depends on everything.
-    by_groups: bool,
+    /// Other requests with the options that leave it so, if they are there: of those that must use up groups.
+    beside: BTreeMap<usize, Bits>,
 }
 
 impl Conflict {
     /// Whether it would be the same with any other option of a request, or without it.
     fn is_without(&self, request: usize) -> bool {
-        self.options.get(&request).is_none_or(Option::is_none)
+        self.options.get(&request).is_none_or(Option::is_none) && !self.beside.contains_key(&request)
     }
 
     /// What is so if both are: each for some options of one request.
     fn add(&mut self, other: Conflict) {
-        self.by_groups |= other.by_groups;
         for (request, options) in other.options {
             match (self.options.entry(request).or_insert(None), options) {
                 (Some(own), Some(options)) => own.keep(&options),
                 (own, options) => *own = own.take().or(options),
             }
         }
+        for (request, options) in other.beside {
+            self.beside.entry(request).and_modify(|own| own.keep(&options)).or_insert(options);
+        }
+    }
+
+    /// What is so with each option of a request, as was found for one after the other.
+    fn for_all_of(mut self, request: usize) -> Self {
+        self.options.insert(request, None);
+        self.beside.remove(&request);
+        self
     }
 
     fn requests(&self) -> Vec<usize> {
         self.options.keys().copied().collect()
     }
+}
+
+/// Requests for which no assignment was found to exist.
+struct Core {
+    requests: Vec<usize>,
+    /// The members of groups that this is owed to, as they must be used up: only these requests can use them.
+    members: Bits,
 }
 
 /// What failed while options were tried, for these requests or others of the workload, so that it need not be looked at
@@ -57,8 +82,6 @@ pub(super) struct Failures<'t, 'a> {
     list: Vec<Conflict>,
     /// For each request and each of its options, those that are no easier to serve.
     no_easier: Vec<Vec<Bits>>,
-    /// The same with those that can use no more of the groups.
-    no_more_of_groups: Vec<Vec<Bits>>,
     /// How often each request was in a conflict.
     times: Vec<usize>,
     /// How often it was owed to groups.
@@ -93,6 +116,19 @@ impl Trust {
     }
 }
 
+impl Core {
+    /// `classes` cannot be served together. Where that is owed to members of groups that must be used up, the search adds
+    /// all classes that can use these.
+    fn of(problem: &Problem<'_>, classes: &Bits) -> Self {
+        let mut members = Bits::none(problem.bins.list.len());
+        if problem.grouped {
+            let is_own = |bin: &usize| problem.serves[*bin].iter().all(|&class| classes.contains(class));
+            problem.bins.grouped.iter().filter(is_own).for_each(|bin| members.insert(bin));
+        }
+        Core { requests: problem.requests(classes), members }
+    }
+}
+
 impl<'t, 'a> Failures<'t, 'a> {
     /// So many are kept.
     const MOST: usize = 4096;
@@ -109,7 +145,6 @@ impl<'t, 'a> Failures<'t, 'a> {
             table,
             list: Vec::new(),
             no_easier: Vec::new(),
-            no_more_of_groups: Vec::new(),
             times,
             by_groups: 0,
             bound: Trust::default(),
@@ -137,9 +172,12 @@ impl<'t, 'a> Failures<'t, 'a> {
             (Some(_), None) => true,
             (Some(own), Some(options)) => own.option.is_some_and(|own| options.contains(own)),
         };
-        let is_known = |failed: &&Conflict| {
-            (!failed.by_groups || failed.options.len() == asks.len()) && failed.options.iter().all(repeats)
+        let leaves = |(request, options): (&usize, &Bits)| match own[*request] {
+            None => true,
+            Some(own) => own.option.is_some_and(|own| options.contains(own)),
         };
+        let is_known =
+            |failed: &&Conflict| failed.options.iter().all(repeats) && failed.beside.iter().all(leaves);
         Ok(self.list.iter().rev().find(is_known).cloned())
     }
 
@@ -152,50 +190,52 @@ impl<'t, 'a> Failures<'t, 'a> {
         }
     }
 
-    /// The conflict of some of these asks, the core; it is one with all options that are no easier.
+    /// The conflict of some of these asks, the core, with as many of their options as can be seen: those that are no
+    /// easier.
     ///
-    /// Where groups have a part in it, what can use a group has to use it up. Then it is one only with just these options of the
-    /// core, which has everyone who can use a group that the conflict is about, and with options of the others that can use
-    /// no more of the groups than theirs.
-    fn conflict(
-        &mut self,
-        asks: &[Ask],
-        core: &[usize],
-        grouped: Option<&Bits>,
-        budget: &Budget,
-    ) -> Result<Conflict, Exhausted> {
+    /// Where groups have a part in it, more devices can be easier, as they use up more. Then it is so with options that need
+    /// as many, all of which the one that was looked at can use, and the same members of the groups that must be used up;
+    /// and beside options of others that can use none of these members.
+    fn conflict(&mut self, asks: &[Ask], core: &Core, budget: &Budget) -> Result<Conflict, Exhausted> {
         let table = self.table;
-        let compare = |is_one: &dyn Fn(&Row<'_>, &Row<'_>) -> bool| -> Vec<Vec<Bits>> {
-            let of = |rows: &Vec<Row<'_>>, row: &Row<'_>| {
-                let mut set = Bits::none(rows.len());
-                let ones = rows.iter().enumerate().filter(|(_, other)| is_one(row, other));
-                ones.for_each(|(other, _)| set.insert(other));
-                set
-            };
-            table.options.iter().map(|rows| rows.iter().map(|row| of(rows, row)).collect()).collect()
+        let of_all = |rows: &[Row<'_>], is_one: &dyn Fn(&Row<'_>) -> bool| {
+            let mut set = Bits::none(rows.len());
+            rows.iter().enumerate().filter(|(_, row)| is_one(row)).for_each(|(option, _)| set.insert(option));
+            set
         };
-        let looks = || table.options.iter().map(|rows| rows.len() * rows.len()).sum::<usize>() as u64;
         if self.no_easier.is_empty() {
-            budget.work(looks())?;
-            self.no_easier = compare(&|row, other| std::ptr::eq(row, other) || row.is_easier(other));
-        }
-        if let Some(grouped) = grouped.filter(|_| self.no_more_of_groups.is_empty()) {
-            budget.work(looks())?;
-            self.no_more_of_groups = compare(&|row, other| row.has_all_of(other, grouped));
-        }
-        let options = |ask: &Ask| {
-            let option = ask.option?;
-            let rows = table.options[ask.request].len();
-            let set = match (grouped, core.contains(&ask.request)) {
-                (None, _) => self.no_easier[ask.request][option].clone(),
-                (Some(_), false) => self.no_more_of_groups[ask.request][option].clone(),
-                (Some(_), true) => Bits::only(rows, option),
+            budget.work(table.options.iter().map(|rows| rows.len() * rows.len()).sum::<usize>() as u64)?;
+            let of_rows = |rows: &Vec<Row<'_>>| -> Vec<Bits> {
+                let of = |row: &Row<'_>| of_all(rows, &|other| std::ptr::eq(row, other) || row.is_easier(other));
+                rows.iter().map(of).collect()
             };
-            Some(set).filter(|set| *set != Bits::all(rows))
-        };
-        let is_in = |ask: &&Ask| grouped.is_some() || core.contains(&ask.request);
-        let options = asks.iter().filter(is_in).map(|ask| (ask.request, options(ask)));
-        Ok(Conflict { options: options.collect(), by_groups: grouped.is_some() })
+            self.no_easier = table.options.iter().map(of_rows).collect();
+        }
+        let mut conflict = Conflict::default();
+        let in_core = |request: &usize| core.requests.contains(request);
+        for ask in asks.iter().filter(|ask| in_core(&ask.request)) {
+            let rows = &table.options[ask.request];
+            let options = ask.option.map(|option| {
+                let (row, mut options) = (&rows[option], self.no_easier[ask.request][option].clone());
+                if !core.members.is_empty() {
+                    options.keep(&of_all(rows, &|other| row.is_like_in(other, &core.members)));
+                }
+                options
+            });
+            let options = options.filter(|options| *options != Bits::all(rows.len()));
+            conflict.options.insert(ask.request, options);
+        }
+        if core.members.is_empty() {
+            return Ok(conflict);
+        }
+        budget.work(table.options.iter().map(Vec::len).sum::<usize>() as u64)?;
+        for (request, rows) in table.options.iter().enumerate().filter(|(request, _)| !in_core(request)) {
+            let options = of_all(rows, &|row| row.uses_none_of(&core.members));
+            if options != Bits::all(rows.len()) {
+                conflict.beside.insert(request, options);
+            }
+        }
+        Ok(conflict)
     }
 
     /// The request that is decided next, and its options in the order in which they are tried, the first one last: as long
@@ -213,6 +253,9 @@ impl<'t, 'a> Failures<'t, 'a> {
     }
 }
 
+/// One in so many of the steps is kept for the choice of devices while something better is looked for.
+pub(super) const KEPT: u64 = 8;
+
 impl Solver<'_> {
     /// The first options with which these requests can be served together (earlier requests get their better options
     /// first), or some of the requests that are in conflict.
@@ -220,26 +263,40 @@ impl Solver<'_> {
         &self,
         failures: &mut Failures<'_, '_>,
         requests: &[usize],
-    ) -> Result<Result<Vec<Ask>, Vec<usize>>, Exhausted> {
-        let mut asks = failures.table.asks(requests);
+    ) -> Result<Result<Served, Vec<usize>>, Exhausted> {
+        let asks = failures.table.asks(requests);
         if asks.iter().all(|ask| ask.option.is_some()) {
-            return Ok(Ok(asks));
+            return Ok(Ok(Served { asks, witness: None, is_cut_short: false }));
         }
         let mut best = match self.completed(failures, &asks)? {
             Ok(best) => best,
             Err(conflict) => return Ok(Err(conflict.requests())),
         };
+        // Some is kept for the choice of devices.
+        let steps = self.budget.left() - self.budget.left() / KEPT;
+        best.is_cut_short =
+            !matches!(self.budget.within(steps, || self.improve(failures, asks, &mut best)), Ok(Some(())));
+        Ok(Ok(best))
+    }
+
+    /// Looks for better options, of one request after the other.
+    fn improve(
+        &self,
+        failures: &mut Failures<'_, '_>,
+        mut asks: Vec<Ask>,
+        best: &mut Served,
+    ) -> Result<(), Exhausted> {
         for at in 0..asks.len() {
-            for better in 0..best[at].option.unwrap_or_default() {
+            for better in 0..best.asks[at].option.unwrap_or_default() {
                 asks[at].option = Some(better);
                 if let Ok(found) = self.completed(failures, &asks)? {
-                    best = found;
+                    *best = found;
                     break;
                 }
             }
-            asks[at] = best[at];
+            asks[at] = best.asks[at];
         }
-        Ok(Ok(best))
+        Ok(())
     }
 
     /// Options for the requests that have none yet with which all can be served together, or what is in conflict.
@@ -250,7 +307,7 @@ impl Solver<'_> {
         &self,
         failures: &mut Failures<'_, '_>,
         asks: &[Ask],
-    ) -> Result<Result<Vec<Ask>, Conflict>, Exhausted> {
+    ) -> Result<Result<Served, Conflict>, Exhausted> {
         let mut asks = asks.to_vec();
         let mut levels: Vec<Level> = Vec::new();
         loop {
@@ -265,8 +322,8 @@ impl Solver<'_> {
                 }
             };
             match found {
-                Ok(()) => match failures.next(&asks) {
-                    None => return Ok(Ok(asks)),
+                Ok(witness) => match failures.next(&asks) {
+                    None => return Ok(Ok(Served { asks, witness, is_cut_short: false })),
                     Some(next) => levels.push(next),
                 },
                 Err(mut conflict) => loop {
@@ -278,9 +335,7 @@ impl Solver<'_> {
                         if !level.rest.is_empty() {
                             break;
                         }
-                        conflict = std::mem::take(&mut level.conflict);
-                        // It failed with each of its options.
-                        conflict.options.insert(request, None);
+                        conflict = std::mem::take(&mut level.conflict).for_all_of(request);
                         failures.note(&conflict);
                     }
                     levels.pop();
@@ -292,37 +347,39 @@ impl Solver<'_> {
         }
     }
 
-    /// Whether requests can be served with these options, or may be where options are open; if not, what is in conflict.
+    /// Whether requests can be served with these options, and how, or may be where options are open; if not, what is in
+    /// conflict.
     fn servable_as(
         &self,
         failures: &mut Failures<'_, '_>,
         asks: &[Ask],
-    ) -> Result<Result<(), Conflict>, Exhausted> {
+    ) -> Result<Result<Option<Vec<u64>>, Conflict>, Exhausted> {
         let is_whole = asks.iter().all(|ask| ask.option.is_some());
         // Without groups first: a conflict that does not come from them says more.
         if (!is_whole || !self.bins.groups.is_empty())
-            && let Err(core) = self.may_be_servable_as(failures.table, asks)?
+            && let Err(core) = self.look_without_groups(failures.table, asks)?
         {
             return self.widened(failures, asks, core, false).map(Err);
         }
         if !is_whole {
             if failures.by_groups >= Failures::FEW_BY_GROUPS && failures.bound.is_worthwhile() {
-                let found = self.may_be_servable_with_groups(failures.table, asks)?;
+                let found = self.look_with_groups(failures.table, asks)?;
                 failures.bound.note(found.is_err());
                 if let Err(core) = found {
                     return self.widened(failures, asks, core, true).map(Err);
                 }
             }
-            return Ok(Ok(()));
+            return Ok(Ok(None));
         }
         let problem = self.problem(failures.table, asks)?;
-        let Err(core) = Search::new(&problem, self.budget)?.solve()? else { return Ok(Ok(())) };
-        let core = problem.requests(&core);
+        let mut search = Search::new(&problem, self.budget)?;
+        let Err(core) = search.solve()? else { return Ok(Ok(Some(search.into_witness()))) };
+        let core = Core::of(&problem, &core);
         if problem.grouped {
             failures.by_groups += 1;
             return self.widened(failures, asks, core, true).map(Err);
         }
-        failures.conflict(asks, &core, None, self.budget).map(Err)
+        failures.conflict(asks, &core, self.budget).map(Err)
     }
 
     /// Whether requests may be servable with these options, as far as a short search without regard to groups can say; if not,
@@ -332,20 +389,25 @@ impl Solver<'_> {
         table: &Table<'_>,
         asks: &[Ask],
     ) -> Result<Result<(), Vec<usize>>, Exhausted> {
-        let problem = self.problem(table, asks)?.without_groups();
-        let found = Search::new(&problem, self.budget)?.may_be_solved()?;
-        Ok(found.map_err(|core| problem.requests(&core)))
+        Ok(self.look_without_groups(table, asks)?.map_err(|core| core.requests))
     }
 
-    /// As [`Solver::may_be_servable_as`], with regard to groups.
-    fn may_be_servable_with_groups(
+    fn look_without_groups(
         &self,
         table: &Table<'_>,
         asks: &[Ask],
-    ) -> Result<Result<(), Vec<usize>>, Exhausted> {
-        let problem = self.problem(table, asks)?;
-        let found = Search::new(&problem, self.budget)?.may_be_solved()?;
-        Ok(found.map_err(|core| problem.requests(&core)))
+    ) -> Result<Result<(), Core>, Exhausted> {
+        self.look(&self.problem(table, asks)?.without_groups())
+    }
+
+    fn look_with_groups(&self, table: &Table<'_>, asks: &[Ask]) -> Result<Result<(), Core>, Exhausted> {
+        self.look(&self.problem(table, asks)?)
+    }
+
+    /// Whether a problem may have a solution, as far as a short search can say.
+    fn look(&self, problem: &Problem<'_>) -> Result<Result<(), Core>, Exhausted> {
+        let found = Search::new(problem, self.budget)?.may_be_solved()?;
+        Ok(found.map_err(|core| Core::of(problem, &core)))
     }
 
     /// The conflict of these requests for as many options as can be seen: where it is one with an option left open, it is
@@ -354,7 +416,7 @@ impl Solver<'_> {
         &self,
         failures: &mut Failures<'_, '_>,
         asks: &[Ask],
-        mut core: Vec<usize>,
+        mut core: Core,
         by_groups: bool,
     ) -> Result<Conflict, Exhausted> {
         let mut asks = asks.to_vec();
@@ -366,12 +428,12 @@ impl Solver<'_> {
             let Ask { request, option } = asks[at];
             if option.is_some()
                 && failures.table.options[request].len() > 1
-                && (if by_groups { failures.widening.is_worthwhile() } else { core.contains(&request) })
+                && (if by_groups { failures.widening.is_worthwhile() } else { core.requests.contains(&request) })
             {
                 asks[at].option = None;
                 let found = match by_groups {
-                    true => self.may_be_servable_with_groups(failures.table, &asks)?,
-                    false => self.may_be_servable_as(failures.table, &asks)?,
+                    true => self.look_with_groups(failures.table, &asks)?,
+                    false => self.look_without_groups(failures.table, &asks)?,
                 };
                 if by_groups {
                     failures.widening.note(found.is_err());
@@ -382,7 +444,7 @@ impl Solver<'_> {
                 }
             }
         }
-        failures.conflict(&asks, &core, by_groups.then_some(&self.bins.grouped), self.budget)
+        failures.conflict(&asks, &core, self.budget)
     }
 
     /// Whether these requests can be served together on the cells that the failures are of, which are added to; if not,
@@ -404,12 +466,17 @@ impl Solver<'_> {
         let servable =
             |table: &Table<'_>| Ok(self.servable_beside(&mut Failures::new(table), requests)?.is_ok());
         let Some(choice) = self.cells_from else { return servable(&self.table(None)?) };
-        let mut found = false;
-        self.each_choice(requests, choice, |_, table, _| {
-            found = servable(table)?;
-            Ok(if found { Found::Enough } else { Found::Nothing })
-        })?;
-        Ok(found)
+        let (mut found, mut is_whole) = (false, false);
+        for most in self.rounds() {
+            is_whole = self.each_choice(requests, choice, most, |_, table, _| {
+                found = servable(table)?;
+                Ok(if found { Found::Enough } else { Found::Nothing })
+            })?;
+            if is_whole {
+                break;
+            }
+        }
+        if is_whole { Ok(found) } else { Err(Exhausted) }
     }
 
     /// Whether counts and constraints leave it possible to serve these requests, whatever their options, with at most so

@@ -53,9 +53,16 @@ impl<'a> Row<'a> {
             && self.bins.has_all_of(&other.bins)
     }
 
-    /// Whether it can use all of these bins that another option can.
-    pub(super) fn has_all_of(&self, other: &Row<'_>, bins: &Bits) -> bool {
-        self.bins.has_all_of_those(&other.bins, bins)
+    /// Whether it needs as many devices as another option of the same request, and the same of these bins suit it.
+    pub(super) fn is_like_in(&self, other: &Row<'_>, bins: &Bits) -> bool {
+        self.prepared.count == other.prepared.count
+            && self.bins.has_all_of_those(&other.bins, bins)
+            && other.bins.has_all_of_those(&self.bins, bins)
+    }
+
+    /// Whether none of these bins suits it.
+    pub(super) fn uses_none_of(&self, bins: &Bits) -> bool {
+        self.bins.is_disjoint(bins)
     }
 }
 
@@ -264,6 +271,7 @@ impl<'a> Problem<'a> {
             }
             scopes.push(Scope { relation: constraint.relation, key, covers: Bits::none(0) });
         }
+        join_agreements(&scopes, asks, &mut covering_of);
         for (index, ask) in asks.iter().enumerate() {
             let covering = &covering_of[ask.request];
             let rows: Vec<&Row<'_>> = match ask.option {
@@ -381,6 +389,38 @@ impl<'a> Problem<'a> {
         requests.sort_unstable();
         requests.dedup();
         requests
+    }
+}
+
+/// Puts requests under the first of all constraints by which they must agree in an attribute: those that share a request
+/// come to one.
+fn join_agreements(scopes: &[Scope], asks: &[Ask], covering_of: &mut [Vec<usize>]) {
+    let mut first: Vec<usize> = (0..scopes.len()).collect();
+    let find = |first: &[usize], mut scope: usize| {
+        while first[scope] != scope {
+            scope = first[scope];
+        }
+        scope
+    };
+    let mut is_joined = false;
+    for ask in asks {
+        let mut of_key: BTreeMap<usize, usize> = BTreeMap::new();
+        let agreements = covering_of[ask.request].iter().filter(|&&s| scopes[s].relation == Relation::Same);
+        for &scope in agreements {
+            let other = *of_key.entry(scopes[scope].key).or_insert(scope);
+            let (a, b) = (find(&first, scope), find(&first, other));
+            is_joined |= a != b;
+            first[a.max(b)] = a.min(b);
+        }
+    }
+    if !is_joined {
+        return;
+    }
+    for ask in asks {
+        let covering = &mut covering_of[ask.request];
+        covering.iter_mut().for_each(|scope| *scope = find(&first, *scope));
+        covering.sort_unstable();
+        covering.dedup();
     }
 }
 

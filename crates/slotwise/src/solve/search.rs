@@ -94,6 +94,8 @@ pub(super) struct Search<'p> {
     relaxation: Option<Relaxation>,
     /// The pairs that could be used before it was tried to take something.
     live: Bits,
+    /// Whether the budget ran out, so that only what is known to be possible is taken.
+    pub(super) is_cut_short: bool,
 }
 
 /// How many nodes are looked at before something that costs more than a flow is asked again, and how many that will be
@@ -162,6 +164,7 @@ impl<'p> Search<'p> {
             division: Patience::default(),
             relaxation: None,
             live,
+            is_cut_short: false,
         })
     }
 
@@ -181,27 +184,29 @@ impl<'p> Search<'p> {
     /// says how many.
     ///
     /// What is left must be solvable, as [`Search::solve`] has found. If the class can take `n` it can take `n - 1` (the
-    /// rest then takes the last one), so halving finds the answer; and what the known solution takes it can take.
-    pub(super) fn take_most(&mut self, class: usize, bin: usize, limit: u32) -> Result<u32, Exhausted> {
-        let Some(pair) = self.layout.pair(class, bin) else { return Ok(0) };
+    /// rest then takes the last one), so halving finds the answer; and what the known solution takes it can take. When the
+    /// budget runs out it may be fewer than possible.
+    pub(super) fn take_most(&mut self, class: usize, bin: usize, limit: u32) -> u32 {
+        let Some(pair) = self.layout.pair(class, bin) else { return 0 };
         let mut possible = u32::try_from(self.witness[pair].min(u64::from(limit))).unwrap_or(limit);
         let mut impossible = limit + 1;
         let mut attempt = limit;
         let mut best = None;
-        if possible + 1 < impossible {
+        if possible + 1 < impossible && !self.is_cut_short {
             self.find_live();
         }
-        while possible + 1 < impossible {
+        while possible + 1 < impossible && !self.is_cut_short {
             let before = self.state.clone();
             self.take(class, bin, attempt);
             let solution = self.search();
             let after = std::mem::replace(&mut self.state, before);
-            match solution? {
-                Ok(solution) => {
+            match solution {
+                Ok(Ok(solution)) => {
                     possible = attempt;
                     best = Some((after, solution));
                 }
-                Err(_) => impossible = attempt,
+                Ok(Err(_)) => impossible = attempt,
+                Err(Exhausted) => self.is_cut_short = true,
             }
             attempt = possible + (impossible - possible) / 2;
         }
@@ -216,7 +221,7 @@ impl<'p> Search<'p> {
             }
             None => {}
         }
-        Ok(possible)
+        possible
     }
 
     /// The pairs that could be used before it was tried to take something; what is tried leaves no others.
@@ -236,6 +241,16 @@ impl<'p> Search<'p> {
         Ok(self.search()?.map(|solution| self.remember(&solution)))
     }
 
+    /// The solution that [`Search::solve`] found, as devices per pair.
+    pub(super) fn into_witness(self) -> Vec<u64> {
+        self.witness
+    }
+
+    /// Continues from a solution of the same problem.
+    pub(super) fn resume(&mut self, witness: Vec<u64>) {
+        self.witness = witness;
+    }
+
     /// As [`Search::solve`], but where the search gets long it is left open, as if all could be served.
     pub(super) fn may_be_solved(&mut self) -> Result<Result<(), Bits>, Exhausted> {
         let found = self.search_up_to(MAX_BOUND)?;
@@ -243,10 +258,19 @@ impl<'p> Search<'p> {
     }
 
     /// With how few devices that are far from the guest's cells all that is needed can be served; `None` if it cannot be
-    /// with as many as the problem allows.
+    /// with as many as the problem allows. When the budget runs out it may be more than needed.
     pub(super) fn fewest_far(&mut self) -> Result<Option<u64>, Exhausted> {
         let mut fewest = None;
-        while self.solve()?.is_ok() {
+        loop {
+            match self.solve() {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => break,
+                Err(Exhausted) if fewest.is_none() => return Err(Exhausted),
+                Err(Exhausted) => {
+                    self.is_cut_short = true;
+                    break;
+                }
+            }
             let pairs = self.layout.pairs.iter().zip(&self.witness);
             let far: u64 =
                 pairs.filter(|(pair, _)| self.layout.atoms[pair.atom].far).map(|(_, amount)| *amount).sum();
