@@ -32,6 +32,8 @@ pub enum Family {
     Cells,
     /// Some of everything.
     Mixed,
+    /// Much of everything: cards, groups, several attributes, and requests with many fallbacks and constraints.
+    Tangled,
 }
 
 impl Family {
@@ -46,6 +48,7 @@ impl Family {
         Family::Fallbacks,
         Family::Cells,
         Family::Mixed,
+        Family::Tangled,
     ];
 }
 
@@ -61,6 +64,7 @@ impl fmt::Display for Family {
             Family::Fallbacks => "fallbacks",
             Family::Cells => "cells",
             Family::Mixed => "mixed",
+            Family::Tangled => "tangled",
         })
     }
 }
@@ -115,6 +119,7 @@ pub fn instance(family: Family, seed: u64) -> (Tracker, Workload) {
         Family::Fallbacks => fallbacks(&mut rng, &mut maker),
         Family::Cells => cells(&mut rng, &mut maker),
         Family::Mixed => mixed(&mut rng, &mut maker),
+        Family::Tangled => tangled(&mut rng, &mut maker),
     };
     (maker.tracker(), workload)
 }
@@ -420,4 +425,96 @@ fn mixed(rng: &mut Rng, maker: &mut Maker) -> Workload {
         .collect();
     let prefer = *rng.pick(&[Preference::Stable, Preference::Pack, Preference::Spread]);
     Workload { constraints, prefer, ..Workload::new(requests) }
+}
+
+fn tangled(rng: &mut Rng, maker: &mut Maker) -> Workload {
+    let most_functions = *rng.pick(&[0, 0, 3, 7]);
+    let grouped = rng.chance(50);
+    // What devices are to agree in has few values, what they are to differ in has many.
+    let keys: Vec<(String, usize)> = (0..2 + rng.below(4))
+        .map(|i| (name("a", i), if i % 2 == 0 { 2 + rng.below(4) } else { 6 + rng.below(10) }))
+        .collect();
+    while maker.room() > 0 {
+        let functions = rng.below(most_functions + 1).min(maker.room() - 1);
+        let node = rng.below(4).to_string();
+        maker.slots += 1;
+        for function in 0..=functions {
+            let dev_type = match (functions, function) {
+                (0, _) => DeviceType::Pci,
+                (_, 0) => DeviceType::Pf,
+                _ => DeviceType::Vf,
+            };
+            let values: Vec<(&str, String)> = keys
+                .iter()
+                .filter_map(|(key, values)| {
+                    let value = name("v", rng.below(*values));
+                    rng.chance(97).then_some((key.as_str(), value))
+                })
+                .collect();
+            let group = (grouped && rng.chance(40)).then(|| name("g", rng.below(13)));
+            let mut facts = vec![("numa_node", node.as_str()), ("kind", *rng.pick(&KINDS))];
+            facts.extend(values.iter().map(|(key, value)| (*key, value.as_str())));
+            facts.extend(group.iter().map(|group| ("device_group", group.as_str())));
+            maker.add(maker.slots - 1, u8::try_from(function).unwrap_or(0), dev_type, &facts);
+        }
+    }
+    let alternatives = |rng: &mut Rng| -> Vec<ExtraInfo> {
+        (0..1 + rng.below(3))
+            .map(|_| {
+                let mut wanted = ExtraInfo::new();
+                if rng.chance(70) {
+                    set(&mut wanted, "kind", Some(*rng.pick(&KINDS)));
+                }
+                if most_functions > 0 && rng.chance(40) {
+                    set(&mut wanted, "dev_type", Some(*rng.pick(&["type-PF", "type-VF"])));
+                }
+                wanted
+            })
+            .collect()
+    };
+    let most_fallbacks = *rng.pick(&[0, 0, 2, 6, 16]);
+    let most = *rng.pick(&[2, 4, 6, 8]);
+    let count = |rng: &mut Rng| 1 + rng.below(most) as u32;
+    let key = |rng: &mut Rng, relation: Relation| {
+        let of_relation: Vec<&(String, usize)> =
+            keys.iter().skip(usize::from(relation == Relation::Distinct)).step_by(2).collect();
+        rng.pick(&of_relation).0.clone()
+    };
+    let requests = (0..8).map(|_| {
+        let mut own = Request { count: count(rng), alternatives: alternatives(rng), ..Request::default() };
+        own.numa_policy =
+            Some(*rng.pick(&[NumaPolicy::Required, NumaPolicy::Preferred, NumaPolicy::Legacy, NumaPolicy::Legacy]));
+        own.otherwise = (0..rng.below(most_fallbacks + 1))
+            .map(|_| Fallback { count: count(rng), alternatives: alternatives(rng) })
+            .collect();
+        if rng.chance(25) {
+            own.same = vec![key(rng, Relation::Same)];
+        }
+        if rng.chance(40) {
+            own.distinct = vec![key(rng, Relation::Distinct)];
+        }
+        if rng.chance(20) {
+            own.prefer_same = vec![key(rng, Relation::Same)];
+        }
+        own
+    });
+    let requests: Vec<Request> = requests.collect();
+    let constraints = (0..rng.below(5)).map(|_| {
+        let relation = *rng.pick(&[Relation::Same, Relation::Distinct, Relation::Distinct]);
+        let mut members: Vec<usize> = (0..2 + rng.below(3)).map(|_| rng.below(8)).collect();
+        members.sort_unstable();
+        members.dedup();
+        Constraint { requests: members, relation, key: key(rng, relation) }
+    });
+    let constraints: Vec<Constraint> = constraints.collect();
+    let prefer = *rng.pick(&[Preference::Stable, Preference::Pack, Preference::Spread]);
+    let mut workload = Workload { constraints, prefer, ..Workload::new(requests) };
+    match rng.below(10) {
+        0..3 => {
+            workload.numa_cells_from = Some(CellChoice { from: (0..4).collect(), count: 1 + rng.below(3) });
+        }
+        3..5 => workload.numa_cells = Some((0..4).filter(|_| rng.chance(50)).collect()),
+        _ => {}
+    }
+    workload
 }
