@@ -267,9 +267,13 @@ class _AssignmentRequired(TypedDict):
 
 
 class Assignment(_AssignmentRequired, total=False):
-    """What serves each request, in the order of the requests; ``numa_cells`` where they were to be chosen."""
+    """What serves each request, in the order of the requests; ``numa_cells`` where they were to be chosen.
+
+    ``cut_short`` is there, and true, where the search budget ran out before anything better was ruled out.
+    """
 
     numa_cells: list[int]
+    cut_short: bool
 
 
 class StepReport(TypedDict):
@@ -301,6 +305,7 @@ class Fits(_FitsRequired, total=False):
     """The answer *fits*, with the fields of an ``Assignment``."""
 
     numa_cells: list[int]
+    cut_short: bool
 
 
 class NoFit(TypedDict):
@@ -315,7 +320,7 @@ class NoFit(TypedDict):
 
 
 class Undecided(TypedDict):
-    """The answer *undecided*: the search budget ran out."""
+    """The answer *undecided*: the search budget ran out before an assignment was found or ruled out."""
 
     outcome: Literal["undecided"]
     message: str

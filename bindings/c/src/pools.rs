@@ -57,7 +57,8 @@ pub unsafe extern "C" fn slotwise_pools_free(pools: *mut slotwise_pools) {
 ///
 /// Writes a slotwise_outcome to `outcome`. With `fit` NULL that is all, and nothing is allocated at this boundary: a
 /// scheduler asks thousands of hosts this way. Otherwise `fit` gets the whole answer as JSON: `{"outcome": "fits",
-/// "requests": [...]}` with the pools to take from, or `"no_fit"` with the reasons, or `"undecided"`.
+/// "requests": [...]}` with the pools to take from, and `"cut_short": true` where the search budget ran out before anything
+/// better was ruled out; or `"no_fit"` with the reasons, or `"undecided"`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_pools_fit(
     pools: *const slotwise_pools,

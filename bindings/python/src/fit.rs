@@ -49,6 +49,13 @@ impl Fit {
         answer(py, || Ok(self.0.assignment()))
     }
 
+    /// Whether the workload fits, but the search budget ran out before anything better was ruled out: all is served as it
+    /// was asked for, and other options, devices or cells may come before these in the documented order.
+    #[getter]
+    fn cut_short(&self) -> bool {
+        self.0.assignment().is_some_and(|assignment| assignment.cut_short)
+    }
+
     /// The addresses of all devices assigned, in the order in which they are taken, each request's companions last.
     ///
     /// Empty where nothing fits, or where the pools have counts only.

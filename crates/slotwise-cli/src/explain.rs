@@ -160,8 +160,12 @@ fn answer(tracker: &Tracker, workload: &Workload, output: Output) -> Result<Answ
             // Named only where they were to be chosen.
             let cells =
                 assignment.numa_cells.as_ref().map(|cells| format!(", guest on NUMA cells {cells:?}"));
+            let cut_short = match assignment.cut_short {
+                true => "; the search budget ran out before anything better was ruled out",
+                false => "",
+            };
             format!(
-                "{GREEN}fits{GREEN:#}: {} for {}{}\n\n{}",
+                "{GREEN}fits{GREEN:#}: {} for {}{}{cut_short}\n\n{}",
                 counted(devices, "device"),
                 counted(workload.requests.len(), "request"),
                 cells.unwrap_or_default(),

@@ -59,9 +59,8 @@ pub struct Assignment {
     /// The guest's NUMA cells, where they were to be chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub numa_cells: Option<Vec<u32>>,
-    /// Whether the search budget ran out before it was shown that nothing better exists. All requests are served as they
-    /// ask, but this may not be the first assignment in the documented order: other options, devices or cells may be
-    /// better.
+    /// Whether the search budget ran out before anything better was ruled out. All requests are served as they ask, but
+    /// other options, devices or cells may come before these in the documented order.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cut_short: bool,
 }
@@ -108,7 +107,8 @@ pub struct NoFit {
     pub needed: u32,
     /// How many free devices could serve any of them.
     pub usable: u32,
-    /// For each request of the workload, the steps that dropped devices.
+    /// For each request of the workload, the steps that dropped devices. When the search budget runs out, requests
+    /// that are not in `conflict` may be left out.
     pub requests: Vec<RequestReport>,
 }
 
@@ -203,6 +203,9 @@ impl fmt::Display for Fit {
             Fit::Undecided(undecided) => f.write_str(&undecided.message),
             Fit::Fits(assignment) => {
                 f.write_str("fits")?;
+                if assignment.cut_short {
+                    f.write_str(" (the search budget ran out before anything better was ruled out)")?;
+                }
                 for (i, request) in assignment.requests.iter().enumerate() {
                     let name = request.request_id.clone().unwrap_or_else(|| format!("request {i}"));
                     let count: u32 = request.picks.iter().map(|p| p.count).sum();

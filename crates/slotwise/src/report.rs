@@ -10,13 +10,15 @@ use crate::request::{Constraint, Relation};
 use crate::solve::bins::DEVICE_GROUP;
 use crate::stock::Families;
 
-/// Puts a *no* together: the requests in conflict, and a paragraph that a person can act on.
+/// Puts a *no* together: the requests in conflict, and a paragraph that a person can act on. Requests that are not in
+/// conflict are reported on as long as `is_affordable`.
 pub(crate) fn no_fit(
     pools: &Pools,
     prepared: &[Prepared<'_>],
     constraints: &[Constraint],
     shortages: &[String],
     conflict: Vec<usize>,
+    is_affordable: impl Fn(&Prepared<'_>) -> bool,
 ) -> NoFit {
     let list = &pools.list;
     let usable = list
@@ -24,8 +26,8 @@ pub(crate) fn no_fit(
         .filter(|pool| conflict.iter().any(|&r| prepared[r].allows(pool)))
         .map(|pool| u64::from(pool.count))
         .sum();
-    let requests: Vec<RequestReport> =
-        prepared.iter().enumerate().map(|(i, p)| p.report(i, list, EXACT_STEPS)).collect();
+    let reported = prepared.iter().enumerate().filter(|(i, p)| conflict.contains(i) || is_affordable(p));
+    let requests: Vec<RequestReport> = reported.map(|(i, p)| p.report(i, list, EXACT_STEPS)).collect();
     let couplings = couplings(pools, prepared, constraints, shortages, &conflict);
     with_reports(prepared, constraints, &couplings, conflict, usable, requests)
 }
@@ -137,8 +139,8 @@ fn paragraph(
     if conflict.iter().any(|&r| !prepared[r].request.otherwise.is_empty()) {
         text.push_str(" No fallback can be had either.");
     }
-    for &r in conflict {
-        let report = &requests[r];
+    for report in requests.iter().filter(|report| conflict.contains(&report.request)) {
+        let r = report.request;
         let _ = write!(text, " Of {} for {}", free_devices(u64::from(report.free)), name(&prepared[r], r));
         let mut dropped = report.steps.iter().filter(|step| step.dropped > 0).peekable();
         if dropped.peek().is_none() {

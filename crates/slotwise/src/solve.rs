@@ -74,7 +74,7 @@ pub(crate) fn exact(
         match greedy(pools, workload, budget) {
             Ok(Greedy::Fits(assignment)) => return Ok(Decision::Fits(assignment)),
             Ok(Greedy::Lacks(request)) => {
-                return Ok(Decision::NoFit(refute::lacking(pools, workload, request)));
+                return Ok(Decision::NoFit(refute::lacking(pools, workload, request, budget)));
             }
             Ok(Greedy::Stuck) => {}
             Err(Exhausted) => return Ok(Decision::Undecided(undecided(budget))),

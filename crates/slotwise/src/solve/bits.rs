@@ -17,12 +17,6 @@ impl Bits {
         Bits(words)
     }
 
-    pub(super) fn only(size: usize, at: usize) -> Self {
-        let mut only = Bits::none(size);
-        only.insert(at);
-        only
-    }
-
     pub(super) fn contains(&self, at: usize) -> bool {
         self.0[at / 64] & (1 << (at % 64)) != 0
     }

@@ -253,6 +253,9 @@ impl<'t, 'a> Failures<'t, 'a> {
     }
 }
 
+/// After so many failures the options are gone through anew, with what is known by then; the next time after half as many more.
+const RESTART: usize = 16;
+
 /// One in so many of the steps is kept for the choice of devices while something better is looked for.
 pub(super) const KEPT: u64 = 8;
 
@@ -308,15 +311,24 @@ impl Solver<'_> {
         failures: &mut Failures<'_, '_>,
         asks: &[Ask],
     ) -> Result<Result<Served, Conflict>, Exhausted> {
-        let mut asks = asks.to_vec();
+        let given = asks;
+        let mut asks = given.to_vec();
         let mut levels: Vec<Level> = Vec::new();
+        let (mut failed, mut patience) = (0, RESTART);
         loop {
+            if failed >= patience && !levels.is_empty() {
+                // What was decided first was decided without what is known now.
+                levels.clear();
+                asks = given.to_vec();
+                (failed, patience) = (0, patience + patience / 2);
+            }
             let found = match failures.known(&asks, self.budget)? {
                 Some(known) => Err(known),
                 None => {
                     let found = self.servable_as(failures, &asks)?;
                     if let Err(conflict) = &found {
                         failures.note(conflict);
+                        failed += 1;
                     }
                     found
                 }

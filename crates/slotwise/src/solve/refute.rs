@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Solver;
-use super::budget::Exhausted;
+use super::budget::{Budget, Exhausted};
 use super::options::Failures;
 use super::problem::{Ask, Table};
 use super::search::Search;
@@ -14,13 +14,18 @@ use crate::report;
 use crate::request::{Relation, Workload};
 
 /// The reason when one request cannot be served even alone.
-pub(super) fn lacking(pools: &Pools, workload: &Workload, request: usize) -> NoFit {
+pub(super) fn lacking(pools: &Pools, workload: &Workload, request: usize, budget: &Budget) -> NoFit {
     let prepared: Vec<Prepared<'_>> = workload
         .requests
         .iter()
         .map(|request| Prepared::new(pools, workload, request, 0, workload.cells()))
         .collect();
-    report::no_fit(pools, &prepared, &[], &[], vec![request])
+    report::no_fit(pools, &prepared, &[], &[], vec![request], |request| affords(budget, pools, request))
+}
+
+/// Whether there is enough left of a budget to ask the filter chain once more.
+fn affords(budget: &Budget, pools: &Pools, request: &Prepared<'_>) -> bool {
+    budget.work(pools.list.len() as u64 * request.looks()).is_ok()
 }
 
 /// How many times it is looked whether a request may use devices, to find which constraints single counts refute: those of
@@ -46,7 +51,10 @@ impl Solver<'_> {
             })
             .collect();
         let shortages = self.shortages(&prepared, &conflict);
-        let mut no = report::no_fit(self.pools, &prepared, &self.constraints, &shortages, conflict);
+        let mut no =
+            report::no_fit(self.pools, &prepared, &self.constraints, &shortages, conflict, |request| {
+                affords(self.budget, self.pools, request)
+            });
         if let (Some(choice), Some(shown)) = (self.cells_from, cells) {
             let list = |cells: &[u32]| cells.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
             no.message.push_str(&format!(
