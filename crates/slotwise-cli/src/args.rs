@@ -1,6 +1,8 @@
 //! The command line: what may be typed, and what the help says.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use slotwise::{NumaPolicy, PciAddress, Strategy};
@@ -77,15 +79,16 @@ pub(crate) enum PolicyCommand {
     /// Ask a policy about hosts, or about the devices of one host, and show what it says.
     ///
     /// Exits with 1 when no host passes, and with 5 when the policy fails. With --json: {"hosts": [{"name", "passes",
-    /// "reason", "score"}]} or {"devices": [{"address", "preference"}]}.
+    /// "reason", "score"}]} or {"devices": [{"address", "preference"}]}. A policy without a filter passes every host, and one
+    /// that only prefers devices cannot be asked about hosts.
     #[command(after_long_help = POLICY_RUN_EXAMPLE)]
     Run(PolicyRun),
 
     /// Measure what a policy costs: compiling, loading from a cache, and a call in a fresh and in a kept instance.
     ///
     /// Times are the median of many calls; compare them with each other, not with those of another machine. With --json:
-    /// {"hosts", "calls", "code": {"compiled_ns", "cached_ns"}, "load": {…}, "filter": {"fresh_ns", "kept_ns"} | null,
-    /// "score": …}.
+    /// {"hosts", "devices", "calls", "code": {"compiled_ns", "cached_ns"}, "load": {…}, "filter": {"fresh_ns", "kept_ns"} |
+    /// null, "score": …, "prefer": …}.
     #[command(after_long_help = POLICY_BENCH_EXAMPLE)]
     Bench(PolicyBench),
 }
@@ -124,9 +127,13 @@ pub(crate) struct PolicyBench {
     #[command(flatten)]
     pub(crate) policy: PolicyFile,
 
-    /// The hosts, as for "slotwise policy run".
+    /// The hosts that "filter" and "score" are asked about, as for "slotwise policy run".
+    #[arg(long, value_name = "FILE", required_unless_present = "devices")]
+    pub(crate) hosts: Option<PathBuf>,
+
+    /// The devices that "prefer" is asked about, as for "slotwise policy run".
     #[arg(long, value_name = "FILE")]
-    pub(crate) hosts: PathBuf,
+    pub(crate) devices: Option<PathBuf>,
 
     /// How many calls are measured.
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -149,6 +156,27 @@ pub(crate) struct PolicyQuery {
     /// What is known about the workload beyond that, such as project_id=payroll.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) fact: Vec<String>,
+}
+
+/// What a failing call of a policy gives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Failing {
+    Closed,
+    Open,
+    DropAfter(NonZeroU64),
+}
+
+impl FromStr for Failing {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match (text, text.strip_prefix("drop-after=").map(str::parse)) {
+            ("closed", _) => Ok(Failing::Closed),
+            ("open", _) => Ok(Failing::Open),
+            (_, Some(Ok(count))) => Ok(Failing::DropAfter(count)),
+            _ => Err("write closed, open or drop-after=N, with N at least 1"),
+        }
+    }
 }
 
 /// A policy, its configuration and its limits.
@@ -174,6 +202,10 @@ pub(crate) struct PolicyFile {
     #[arg(long, value_name = "BYTES")]
     pub(crate) memory: Option<usize>,
 
+    /// How many entries the tables of an instance may have [default: 10000].
+    #[arg(long, value_name = "ENTRIES")]
+    pub(crate) table: Option<usize>,
+
     /// How many bytes of stack a call may use [default: 512 KiB].
     #[arg(long, value_name = "BYTES")]
     pub(crate) stack: Option<usize>,
@@ -181,6 +213,15 @@ pub(crate) struct PolicyFile {
     /// How many bytes a call may hand back [default: 16 MiB].
     #[arg(long, value_name = "BYTES")]
     pub(crate) result: Option<usize>,
+
+    /// How many instances may live at once [default: 8].
+    #[arg(long, value_name = "N")]
+    pub(crate) instances: Option<u32>,
+
+    /// What a failing call gives: "closed" an error, "open" no say for the policy, "drop-after=N" an error until it has
+    /// failed so many times.
+    #[arg(long, value_name = "WHAT", default_value = "closed")]
+    pub(crate) on_failure: Failing,
 
     /// A private directory for compiled code.
     #[arg(long, value_name = "DIR")]

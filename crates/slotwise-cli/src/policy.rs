@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use slotwise::policy::{self, DeviceTable, HostTable, QueryDocument};
 use slotwise::{ErrorKind, ExtraInfo};
 use slotwise_sandbox::{
-    Inspection, Limits, LogLine, MAX_COMPONENT_BYTES, Policy, PolicyOptions, scope_names,
+    Inspection, Limits, LogLine, MAX_COMPONENT_BYTES, OnFailure, Policy, PolicyOptions, scope_names,
 };
 
 use crate::answer::Answer;
-use crate::args::{PolicyCommand, PolicyFile, PolicyInspect, PolicyQuery, PolicyRun};
+use crate::args::{Failing, PolicyCommand, PolicyFile, PolicyInspect, PolicyQuery, PolicyRun};
 use crate::exit::Exit;
 use crate::failure::{self, Failure, GREEN, RED, Result};
 use crate::text::{Layout, counted, plain, table};
@@ -36,9 +36,10 @@ pub(crate) fn options(args: &PolicyFile) -> Result<PolicyOptions> {
         time: args.time.map_or(defaults.time, Duration::from_millis),
         fuel: args.fuel,
         memory: args.memory.unwrap_or(defaults.memory),
+        table: args.table.unwrap_or(defaults.table),
         stack: args.stack.unwrap_or(defaults.stack),
         result: args.result.unwrap_or(defaults.result),
-        ..defaults
+        instances: args.instances.unwrap_or(defaults.instances),
     };
     let configuration = match &args.settings {
         Some(path) => input::text(path)?.text.as_bytes().to_vec(),
@@ -50,6 +51,11 @@ pub(crate) fn options(args: &PolicyFile) -> Result<PolicyOptions> {
     Ok(PolicyOptions {
         limits,
         configuration,
+        on_failure: match args.on_failure {
+            Failing::Closed => OnFailure::Closed,
+            Failing::Open => OnFailure::Open,
+            Failing::DropAfter(count) => OnFailure::DropAfter(count),
+        },
         cache: args.cache.clone(),
         log: Some(Arc::new(log)),
         ..PolicyOptions::default()
@@ -82,6 +88,27 @@ pub(crate) fn query(args: &PolicyQuery) -> Result<QueryDocument> {
 pub(crate) fn hosts(path: &Path) -> Result<HostTable> {
     let source = input::text(path)?;
     HostTable::from_json(&source.text).map_err(|error| Failure::within(error, &source))
+}
+
+/// The devices in a file.
+pub(crate) fn devices(path: &Path) -> Result<DeviceTable> {
+    let source = input::text(path)?;
+    DeviceTable::from_json("", &source.text).map_err(|error| Failure::within(error, &source))
+}
+
+/// Fails unless the policy answers questions about hosts or, if `of_devices`, about devices.
+pub(crate) fn check_scope(policy: &Policy, of_devices: bool) -> Result<()> {
+    let scope = policy.scope();
+    let (answers, what, remedy) = match of_devices {
+        true => (scope.prefer, "devices: it has no \"prefer\"", "give --hosts"),
+        false => {
+            (scope.filter || scope.score, "hosts: it has no \"filter\" and no \"score\"", "give --devices")
+        }
+    };
+    if answers {
+        return Ok(());
+    }
+    Err(Failure::new(ErrorKind::InvalidArgument, format!("the policy says nothing about {what}"), remedy))
 }
 
 // inspect
@@ -154,12 +181,13 @@ fn ask(args: &PolicyRun) -> Result<Answer> {
     let policy = load(&args.policy, options(&args.policy)?)?;
     let query = query(&args.query)?;
     match (&args.hosts, &args.devices) {
-        (Some(path), _) => about_hosts(&policy, &query, &hosts(path)?, args.output.json),
+        (Some(path), _) => {
+            check_scope(&policy, false)?;
+            about_hosts(&policy, &query, &hosts(path)?, args.output.json)
+        }
         (None, Some(path)) => {
-            let source = input::text(path)?;
-            let devices =
-                DeviceTable::from_json("", &source.text).map_err(|error| Failure::within(error, &source))?;
-            about_devices(&policy, &query, &devices, args.output.json)
+            check_scope(&policy, true)?;
+            about_devices(&policy, &query, &devices(path)?, args.output.json)
         }
         (None, None) => Err(Failure::new(
             ErrorKind::InvalidArgument,

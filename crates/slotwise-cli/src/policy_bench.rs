@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use slotwise::policy::{HostTable, Policy as _, Query};
+use slotwise::policy::Policy as _;
 use slotwise::{ErrorKind, Result as EngineResult};
 use slotwise_sandbox::{Policy, PolicyOptions};
 
@@ -11,13 +11,15 @@ use crate::answer::Answer;
 use crate::args::PolicyBench;
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
-use crate::policy::{hosts, load, options, query};
+use crate::policy::{check_scope, devices, hosts, load, options, query};
 use crate::text::{Layout, counted, table};
 
 /// Runs the command.
 pub(crate) fn run(args: &PolicyBench) -> Result<Answer> {
     let options = PolicyOptions { log: None, ..options(&args.policy)? };
-    let (hosts, query) = (hosts(&args.hosts)?, query(&args.query)?);
+    let hosts = args.hosts.as_deref().map(hosts).transpose()?;
+    let devices = args.devices.as_deref().map(devices).transpose()?;
+    let query = query(&args.query)?;
     let compiled = timed(|| load(&args.policy, PolicyOptions { cache: None, ..options.clone() }))?;
     // A directory of its own, so that the operator's cache has no part in it.
     let cache = tempfile::tempdir().map_err(|error| {
@@ -34,18 +36,22 @@ pub(crate) fn run(args: &PolicyBench) -> Result<Answer> {
     let kept = load(&args.policy, PolicyOptions { keep_instances: true, ..options.clone() })?;
 
     let query = query.as_query();
+    let scope = kept.scope();
+    let measure =
+        |ask: &dyn Fn(&Policy) -> EngineResult<()>| fresh_and_kept(&compiled.1, &kept, args.calls, ask);
     let mut measured = Vec::new();
-    if compiled.1.scope().filter {
-        measured.push((
-            "filter",
-            fresh_and_kept(&compiled.1, &kept, args.calls, |p| ask_filter(p, &query, &hosts))?,
-        ));
+    if let Some(hosts) = &hosts {
+        check_scope(&kept, false)?;
+        if scope.filter {
+            measured.push(("filter", measure(&|policy| policy.filter(&query, hosts).map(drop))?));
+        }
+        if scope.score {
+            measured.push(("score", measure(&|policy| policy.score(&query, hosts).map(drop))?));
+        }
     }
-    if compiled.1.scope().score {
-        measured.push((
-            "score",
-            fresh_and_kept(&compiled.1, &kept, args.calls, |p| ask_score(p, &query, &hosts))?,
-        ));
+    if let Some(devices) = &devices {
+        check_scope(&kept, true)?;
+        measured.push(("prefer", measure(&|policy| policy.prefer(&query, devices).map(drop))?));
     }
     let code = (compiled.1.code_origin().took, cached.1.code_origin().took);
     let loaded = (compiled.0, cached.0);
@@ -58,12 +64,14 @@ pub(crate) fn run(args: &PolicyBench) -> Result<Answer> {
             )
         };
         let document = json!({
-            "hosts": hosts.len(),
+            "hosts": hosts.as_ref().map(slotwise::policy::HostTable::len),
+            "devices": devices.as_ref().map(slotwise::policy::DeviceTable::len),
             "calls": args.calls,
             "code": {"compiled_ns": nanos(code.0), "cached_ns": nanos(code.1)},
             "load": {"compiled_ns": nanos(loaded.0), "cached_ns": nanos(loaded.1)},
             "filter": of("filter"),
             "score": of("score"),
+            "prefer": of("prefer"),
         });
         return Answer::json(Exit::Yes, &document);
     }
@@ -78,7 +86,10 @@ pub(crate) fn run(args: &PolicyBench) -> Result<Answer> {
         rows.push(row(format!("{name} in a fresh instance"), fresh));
         rows.push(row(format!("{name} in a kept instance"), kept));
     }
-    let summary = format!("\n{} in each call; the median of {}\n", counted(hosts.len(), "host"), args.calls);
+    let asked =
+        [hosts.map(|hosts| counted(hosts.len(), "host")), devices.map(|own| counted(own.len(), "device"))];
+    let asked: Vec<String> = asked.into_iter().flatten().collect();
+    let summary = format!("\n{} in each call; the median of {}\n", asked.join(" or "), args.calls);
     Answer::text(Exit::Yes, table(&[("WHAT", Layout::Whole), ("TIME", Layout::Number)], &rows) + &summary)
 }
 
@@ -86,14 +97,6 @@ fn timed<T>(call: impl FnOnce() -> Result<T>) -> Result<(Duration, T)> {
     let start = Instant::now();
     let value = call()?;
     Ok((start.elapsed(), value))
-}
-
-fn ask_filter(policy: &Policy, query: &Query<'_>, hosts: &HostTable) -> EngineResult<()> {
-    policy.filter(query, hosts).map(drop)
-}
-
-fn ask_score(policy: &Policy, query: &Query<'_>, hosts: &HostTable) -> EngineResult<()> {
-    policy.score(query, hosts).map(drop)
 }
 
 /// The median time of a call in fresh instances and in a kept one.

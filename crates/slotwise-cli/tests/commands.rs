@@ -858,6 +858,8 @@ fn policy(name: &str) -> String {
 
 const RACKS: &str = r#"[{"name": "cool", "attributes": {"inlet_celsius": 22}}, {"name": "hot", "attributes": {"inlet_celsius": 40}}]"#;
 
+const DEVICES: &str = r#"[{"address": "0000:01:00.0", "vendor_id": "8086", "product_id": "1572", "numa_node": 0, "dev_type": "type-PCI"}]"#;
+
 #[test]
 fn a_policy_is_inspected() {
     let tree = host();
@@ -923,4 +925,57 @@ fn a_policy_is_measured() {
         "{ran:?}"
     );
     assert!(time("load", "compiled_ns") > time("code", "compiled_ns"), "{ran:?}");
+    tree.write("devices.json", DEVICES);
+    let line =
+        format!("policy bench {} --devices devices.json --calls 3 --json", policy("narrow-links-last"));
+    let ran = run_with(command(&tree, &line), "");
+    assert_eq!((ran.code, &ran.json()["devices"], &ran.json()["filter"]), (Some(0), &json!(1), &json!(null)));
+    assert!(ran.json()["prefer"]["kept_ns"].as_u64().unwrap_or(0) > 0, "{ran:?}");
+}
+
+#[test]
+fn a_policy_is_asked_only_about_what_it_answers() {
+    let tree = host();
+    tree.write("hosts.json", RACKS);
+    tree.write("devices.json", DEVICES);
+    for (name, what) in
+        [("narrow-links-last", "--hosts hosts.json"), ("avoid-hot-racks", "--devices devices.json")]
+    {
+        for command_name in ["run", "bench"] {
+            let line = format!("policy {command_name} {} {what}", policy(name));
+            let ran = run_with(command(&tree, &line), "");
+            assert_eq!(ran.code, Some(2), "{ran:?}");
+            assert!(ran.stderr.contains("the policy says nothing about"), "{ran:?}");
+        }
+    }
+    let ran = run_with(command(&tree, &format!("policy bench {}", policy("narrow-links-last"))), "");
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+}
+
+#[test]
+fn limits_of_a_policy_are_options() {
+    let tree = host();
+    let inspect = |limit: &str| {
+        let line = format!("policy inspect {} {limit}", policy("avoid-hot-racks"));
+        run_with(command(&tree, &line), "")
+    };
+    assert_eq!(inspect("--table 20000 --instances 3").code, Some(0));
+    let ran = inspect("--table 0");
+    assert_eq!(ran.code, Some(1), "its functions need a table: {ran:?}");
+    let ran = inspect("--instances 0");
+    assert!(ran.code != Some(0) && ran.stdout.contains("instances"), "{ran:?}");
+    // It fails without the fact that it wants; open, it has no say.
+    let run = |more: &str| {
+        let line = format!("policy run {} --hosts - {more}", policy("separate-tenants"));
+        run_with(command(&tree, &line), RACKS)
+    };
+    for (more, code) in
+        [("", 5), ("--on-failure closed", 5), ("--on-failure open", 0), ("--on-failure drop-after=1", 5)]
+    {
+        let ran = run(more);
+        assert_eq!(ran.code, Some(code), "{more}: {ran:?}");
+    }
+    for wrong in ["never", "drop-after=0", "drop-after="] {
+        assert_eq!(run(&format!("--on-failure {wrong}")).code, Some(2), "{wrong}");
+    }
 }

@@ -489,8 +489,12 @@ fn tangled(rng: &mut Rng, maker: &mut Maker) -> Workload {
     };
     let requests = (0..8).map(|_| {
         let mut own = Request { count: count(rng), alternatives: alternatives(rng), ..Request::default() };
-        own.numa_policy =
-            Some(*rng.pick(&[NumaPolicy::Required, NumaPolicy::Preferred, NumaPolicy::Legacy, NumaPolicy::Legacy]));
+        own.numa_policy = Some(*rng.pick(&[
+            NumaPolicy::Required,
+            NumaPolicy::Preferred,
+            NumaPolicy::Legacy,
+            NumaPolicy::Legacy,
+        ]));
         own.otherwise = (0..rng.below(most_fallbacks + 1))
             .map(|_| Fallback { count: count(rng), alternatives: alternatives(rng) })
             .collect();

@@ -254,12 +254,7 @@ impl Solver<'_> {
     }
 
     /// The same with at most so many steps for each way to choose the cells, and whether they or all steps ran out.
-    fn best_cells_within(
-        &self,
-        steps: u64,
-        requests: &[usize],
-        choice: &CellChoice,
-    ) -> (Option<Best>, bool) {
+    fn best_cells_within(&self, steps: u64, requests: &[usize], choice: &CellChoice) -> (Option<Best>, bool) {
         let mut best = None;
         let mut is_cut_short = false;
         let looked = self.each_choice(requests, choice, steps, |cells, table, least| {

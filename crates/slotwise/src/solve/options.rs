@@ -206,7 +206,8 @@ impl<'t, 'a> Failures<'t, 'a> {
         if self.no_easier.is_empty() {
             budget.work(table.options.iter().map(|rows| rows.len() * rows.len()).sum::<usize>() as u64)?;
             let of_rows = |rows: &Vec<Row<'_>>| -> Vec<Bits> {
-                let of = |row: &Row<'_>| of_all(rows, &|other| std::ptr::eq(row, other) || row.is_easier(other));
+                let of =
+                    |row: &Row<'_>| of_all(rows, &|other| std::ptr::eq(row, other) || row.is_easier(other));
                 rows.iter().map(of).collect()
             };
             self.no_easier = table.options.iter().map(of_rows).collect();
@@ -404,11 +405,7 @@ impl Solver<'_> {
         Ok(self.look_without_groups(table, asks)?.map_err(|core| core.requests))
     }
 
-    fn look_without_groups(
-        &self,
-        table: &Table<'_>,
-        asks: &[Ask],
-    ) -> Result<Result<(), Core>, Exhausted> {
+    fn look_without_groups(&self, table: &Table<'_>, asks: &[Ask]) -> Result<Result<(), Core>, Exhausted> {
         self.look(&self.problem(table, asks)?.without_groups())
     }
 
@@ -440,7 +437,11 @@ impl Solver<'_> {
             let Ask { request, option } = asks[at];
             if option.is_some()
                 && failures.table.options[request].len() > 1
-                && (if by_groups { failures.widening.is_worthwhile() } else { core.requests.contains(&request) })
+                && (if by_groups {
+                    failures.widening.is_worthwhile()
+                } else {
+                    core.requests.contains(&request)
+                })
             {
                 asks[at].option = None;
                 let found = match by_groups {
