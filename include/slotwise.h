@@ -904,7 +904,8 @@ void slotwise_pools_free(struct slotwise_pools *pools);
  *
  * Writes a slotwise_outcome to `outcome`. With `fit` NULL that is all, and nothing is allocated at this boundary: a
  * scheduler asks thousands of hosts this way. Otherwise `fit` gets the whole answer as JSON: `{"outcome": "fits",
- * "requests": [...]}` with the pools to take from, or `"no_fit"` with the reasons, or `"undecided"`.
+ * "requests": [...]}` with the pools to take from, and `"cut_short": true` where the search budget ran out before anything
+ * better was ruled out; or `"no_fit"` with the reasons, or `"undecided"`.
  *
  * @param pools     only read: many threads may use it at the same time
  * @param workload  only read: many threads may use it at the same time
