@@ -79,7 +79,8 @@ impl Fit {
         }
     }
 
-    /// For each request, the steps that dropped devices; empty unless the answer is *no*.
+    /// For each request, the steps that dropped devices; empty unless the answer is *no*. When the search budget runs out,
+    /// requests that are not in conflict may be left out.
     #[getter]
     fn reasons<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         answer(py, || {

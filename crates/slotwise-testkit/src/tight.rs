@@ -18,11 +18,15 @@ const GROUPS: [&str; 3] = ["g0", "g1", "g2"];
 /// A host of some ten devices, and two to four requests for them.
 pub(crate) fn instance(rng: &mut Rng) -> (Host, Workload) {
     let kinds = &KINDS[..1 + rng.below(KINDS.len())];
-    let (has_cards, has_cells) = (rng.chance(25), rng.chance(20));
-    let host = host(rng, kinds, has_cards, has_cells);
+    // Racks that look alike but for their kind, where only fallbacks tell kinds apart.
+    let is_sorted = rng.chance(15);
+    let (has_cards, has_cells) = (!is_sorted && rng.chance(25), !is_sorted && rng.chance(20));
+    let kinds = if is_sorted { &KINDS[..] } else { kinds };
+    let host = if is_sorted { sorted_host(rng) } else { host(rng, kinds, has_cards, has_cells) };
     let dev_types: &[&str] = if has_cards { &["type-PCI", "type-VF", "type-PF"] } else { &["type-PCI"] };
-    let with_fallbacks = rng.chance(60);
-    let requests = (0..2 + rng.below(3)).map(|_| {
+    let with_fallbacks = is_sorted || rng.chance(60);
+    let fewest = if is_sorted { 3 } else { 2 };
+    let requests = (0..fewest + rng.below(3)).map(|_| {
         let mut request = Request {
             count: count(rng),
             alternatives: alternatives(rng, kinds, dev_types),
@@ -62,6 +66,26 @@ pub(crate) fn instance(rng: &mut Rng) -> (Host, Workload) {
     workload.prefer =
         *rng.pick(&[Preference::Stable, Preference::Stable, Preference::Pack, Preference::Spread]);
     (host, workload)
+}
+
+/// Racks of two devices each, on two switches; all devices of a rack are of one kind.
+fn sorted_host(rng: &mut Rng) -> Host {
+    let mut host = Host { devices: Vec::new(), tags: BTreeMap::new(), topology: None };
+    for rack in &RACKS[..3 + rng.below(RACKS.len() - 2)] {
+        let kind = *rng.pick(&KINDS);
+        for switch in &SWITCHES[..2] {
+            let slot = host.devices.len() as u8;
+            let address = PciAddress::new(0, 1, slot, 0).expect("few slots are made");
+            let mut device = Device::new(address, "8086", "1111");
+            set(&mut device.extra_info, "rack", Some(rack));
+            set(&mut device.extra_info, "switch", Some(switch));
+            let mut tags = ExtraInfo::new();
+            set(&mut tags, "kind", Some(kind));
+            host.tags.insert(address, tags);
+            host.devices.push(device);
+        }
+    }
+    host
 }
 
 fn count(rng: &mut Rng) -> u32 {

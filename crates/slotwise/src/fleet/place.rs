@@ -513,7 +513,11 @@ fn together(pools: &Pools, workloads: &[&Workload]) -> Option<Option<Vec<Assignm
             for workload in workloads {
                 let rest = all.requests.split_off(workload.requests.len().min(all.requests.len()));
                 let requests = std::mem::replace(&mut all.requests, rest);
-                assignments.push(Assignment { requests, ..all.clone() });
+                assignments.push(Assignment {
+                    requests,
+                    numa_cells: all.numa_cells.clone(),
+                    cut_short: all.cut_short,
+                });
             }
             Some(Some(assignments))
         }

@@ -97,9 +97,10 @@ fn value_looks(
     search: &Search<'_>,
     values: &BTreeSet<Value>,
     decided: &Decided,
-) -> BTreeMap<Value, Option<Vec<Look>>> {
-    let mut looks: BTreeMap<Value, Option<Vec<Look>>> =
+) -> BTreeMap<Value, Option<Vec<(Look, Vec<u64>)>>> {
+    let mut looks: BTreeMap<Value, Option<Vec<(Look, Vec<u64>)>>> =
         values.iter().map(|&value| (value, Some(Vec::new()))).collect();
+    let kinds = kinds_of_atoms(search);
     for (a, atom) in search.layout.atoms.iter().enumerate().filter(|(a, _)| search.state.left[*a] > 0) {
         let own: BTreeSet<Value> = atom.values.iter().flatten().copied().collect();
         for value in own {
@@ -109,12 +110,29 @@ fn value_looks(
             } else if let Some(look) = look {
                 let masked = |v: Value| if v == value { Value::MAX } else { v };
                 let values = atom.values.iter().map(|other| other.map(masked)).collect();
-                look.push((allowed_classes(search, a, decided), search.state.left[a], values, atom.far));
+                let own = (allowed_classes(search, a, decided), search.state.left[a], values, atom.far);
+                look.push((own, kinds.get(a).cloned().unwrap_or_default()));
             }
         }
     }
     looks.values_mut().flatten().for_each(|look| look.sort());
     looks
+}
+
+/// How many devices of each kind every atom has, where open options are told apart by that; else nothing.
+fn kinds_of_atoms(search: &Search<'_>) -> Vec<Vec<u64>> {
+    let Search { layout, problem, state, .. } = search;
+    if !problem.is_bound || problem.kinds.is_empty() {
+        return Vec::new();
+    }
+    let kinds = problem.kinds.iter().max().map_or(0, |last| last + 1);
+    let mut of_atoms = vec![vec![0; kinds]; layout.atoms.len()];
+    for ((atom, &kind), &left) in layout.atom_of.iter().zip(&*problem.kinds).zip(&state.bins) {
+        if let Some(atom) = *atom {
+            of_atoms[atom][kind] += u64::from(left);
+        }
+    }
+    of_atoms
 }
 
 /// What an atom is to the rest: who may use it, how much of it, its values, and whether it is far.
@@ -155,8 +173,20 @@ fn group(search: &Search<'_>, used: &[u64], decided: &Decided) -> Option<Vec<Bra
     let group = (0..layout.groups.len()).find(partly)?;
     let plain = |group: usize| layout.groups[group].iter().all(|&a| layout.atoms[a].card.is_none());
     let looks = atom_looks(search, &layout.groups[group], decided);
+    // Who could use them before anything was decided counts, too: the reason why the one cannot be used up must be one why
+    // the other cannot.
+    let serves = |group: usize| {
+        let mut serves: Vec<&[usize]> =
+            layout.groups[group].iter().map(|&a| layout.atoms[a].serves.as_slice()).collect();
+        serves.sort_unstable();
+        serves
+    };
     let alike = |g: usize| {
-        g == group || (plain(g) && plain(group) && atom_looks(search, &layout.groups[g], decided) == looks)
+        g == group
+            || (plain(g)
+                && plain(group)
+                && serves(g) == serves(group)
+                && atom_looks(search, &layout.groups[g], decided) == looks)
     };
     let alike: Vec<usize> =
         (0..layout.groups.len()).filter(|&g| decided.group[g].is_none() && alike(g)).collect();

@@ -221,9 +221,11 @@ impl Solver<'_> {
         choice: &CellChoice,
     ) -> Result<Option<Assignment>, Exhausted> {
         let (mut best, mut is_cut_short): (Option<Best>, bool) = (None, true);
-        for steps in self.rounds() {
+        let rounds = self.rounds();
+        for (round, steps) in rounds.into_iter().enumerate() {
             let left = self.budget.left();
-            let all = if best.is_some() { left - left / KEPT } else { left };
+            let is_last = round + 1 == rounds.len() && best.is_none();
+            let all = if is_last { left } else { left - left / KEPT };
             let look = || Ok(self.best_cells_within(steps, requests, choice));
             let Ok(Some((found, is_short))) = self.budget.within(all, look) else { break };
             let near = |best: &Option<Best>| best.as_ref().map(|best| best.near);

@@ -231,7 +231,13 @@ impl<'t, 'a> Failures<'t, 'a> {
         }
         budget.work(table.options.iter().map(Vec::len).sum::<usize>() as u64)?;
         for (request, rows) in table.options.iter().enumerate().filter(|(request, _)| !in_core(request)) {
-            let options = of_all(rows, &|row| row.uses_none_of(&core.members));
+            let own = asks.iter().find(|ask| ask.request == request);
+            if own.is_some_and(|ask| ask.option.is_none()) {
+                continue;
+            }
+            let mut options = of_all(rows, &|row| row.uses_none_of(&core.members));
+            // It may be that a constraint keeps it from them.
+            own.and_then(|ask| ask.option).into_iter().for_each(|option| options.insert(option));
             if options != Bits::all(rows.len()) {
                 conflict.beside.insert(request, options);
             }
@@ -321,7 +327,7 @@ impl Solver<'_> {
                 // What was decided first was decided without what is known now.
                 levels.clear();
                 asks = given.to_vec();
-                (failed, patience) = (0, patience + patience / 2);
+                (failed, patience) = (0, patience + patience / 2 + 1);
             }
             let found = match failures.known(&asks, self.budget)? {
                 Some(known) => Err(known),
