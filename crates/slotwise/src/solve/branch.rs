@@ -97,8 +97,8 @@ fn value_looks(
     search: &Search<'_>,
     values: &BTreeSet<Value>,
     decided: &Decided,
-) -> BTreeMap<Value, Option<Vec<(Look, Vec<u64>)>>> {
-    let mut looks: BTreeMap<Value, Option<Vec<(Look, Vec<u64>)>>> =
+) -> BTreeMap<Value, Option<Vec<LookOfKinds>>> {
+    let mut looks: BTreeMap<Value, Option<Vec<LookOfKinds>>> =
         values.iter().map(|&value| (value, Some(Vec::new()))).collect();
     let kinds = kinds_of_atoms(search);
     for (a, atom) in search.layout.atoms.iter().enumerate().filter(|(a, _)| search.state.left[*a] > 0) {
@@ -137,6 +137,9 @@ fn kinds_of_atoms(search: &Search<'_>) -> Vec<Vec<u64>> {
 
 /// What an atom is to the rest: who may use it, how much of it, its values, and whether it is far.
 type Look = (Vec<usize>, u64, Vec<Option<Value>>, bool);
+
+/// The same with how many devices of each kind it has.
+type LookOfKinds = (Look, Vec<u64>);
 
 fn allowed_classes(search: &Search<'_>, atom: usize, decided: &Decided) -> Vec<usize> {
     let pairs = search.layout.pairs_of(atom);
