@@ -202,7 +202,7 @@ pub(crate) struct PolicyFile {
     #[arg(long, value_name = "BYTES")]
     pub(crate) memory: Option<usize>,
 
-    /// How many entries the tables of an instance may have [default: 10000].
+    /// How many entries the tables of an instance may have [default: 20000].
     #[arg(long, value_name = "ENTRIES")]
     pub(crate) table: Option<usize>,
 
