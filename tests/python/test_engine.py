@@ -23,6 +23,20 @@ def host(**options):
 
 
 class Flow(unittest.TestCase):
+    def test_what_is_known_when_the_budget_runs_out(self):
+        tracker = slotwise.Tracker([{"vendor_id": "8086"}])
+        names = {"0000:01:00.0": "1111", "0000:02:00.0": "2222", "0000:03:00.0": "3333"}
+        tracker.sync([{"address": a, "vendor_id": "8086", "product_id": product} for a, product in names.items()])
+        pair = {"count": 2, "alternatives": [{"product_id": "1111"}, {"product_id": "2222"}]}
+        requests = [{"alternatives": [{}]}, pair]
+        undecided, short, whole = (tracker.fit(requests, budget=budget) for budget in (0, 1, 1000))
+        self.assertEqual([fit.outcome for fit in (undecided, short, whole)], ["undecided", "fits", "fits"])
+        self.assertEqual([fit.cut_short for fit in (undecided, short, whole)], [False, True, False])
+        self.assertIn("before anything better was ruled out", str(short))
+        self.assertTrue(slotwise.Fit.from_dict(short.to_dict()).cut_short)
+        tracker.claim_fit("vm", short, requests)
+        self.assertFalse(tracker.fit(requests))
+
     def test_from_rules_to_changes(self):
         tracker = slotwise.Tracker(slotwise.DeviceSpecs(RULES))
         report = tracker.sync(devices())
