@@ -163,6 +163,7 @@ pub(crate) struct PolicyQuery {
 pub(crate) enum Failing {
     Closed,
     Open,
+    #[cfg_attr(not(feature = "policies"), expect(dead_code, reason = "only policies fail"))]
     DropAfter(NonZeroU64),
 }
 
