@@ -46,6 +46,16 @@ pub(crate) fn tracker(host: &Host) -> Tracker {
     tracker
 }
 
+/// Whether an answer is all that there is to say: a *no*, or the first assignment in the order for certain.
+#[must_use]
+pub fn is_decided(fit: &Fit) -> bool {
+    match fit {
+        Fit::Fits(assignment) => !assignment.cut_short,
+        Fit::NoFit(_) => true,
+        Fit::Undecided(_) => false,
+    }
+}
+
 /// The fewest search steps with which an instance is decided, and whether it fits; `None` if the workload contradicts
 /// itself. An instance that is not decided within `most` steps counts as one that takes more. What is `rough` is up to
 /// twice as much.
@@ -54,12 +64,7 @@ pub fn steps(tracker: &Tracker, workload: &Workload, most: u64, rough: bool) -> 
     let decide = |budget| {
         let workload = Workload { budget: Some(budget), ..workload.clone() };
         let fit = tracker.fit(&workload).ok()?;
-        let is_decided = match &fit {
-            Fit::Fits(assignment) => !assignment.cut_short,
-            Fit::NoFit(_) => true,
-            Fit::Undecided(_) => false,
-        };
-        Some((is_decided, fit.fits()))
+        Some((is_decided(&fit), fit.fits()))
     };
     // Twice as many each time until it is decided, then halving: what is decided in few steps is measured in few.
     let mut high = 1;

@@ -144,7 +144,7 @@ struct Solver<'a> {
     prefer: Preference,
     spread_key: String,
     constraints: Vec<Constraint>,
-    /// What follows from them, as few constraints of difference.
+    /// The same with those of difference joined, which is what is solved; reasons name those that were given.
     implied: Vec<Constraint>,
     keys: Vec<String>,
     bins: Bins,

@@ -50,12 +50,7 @@ fn hardest_instances_stay_decided() {
     for &(family, seed, kept) in hard::HARDEST {
         let (tracker, workload) = hard::instance(family, seed);
         let fit = tracker.fit(&Workload { budget: Some(kept), ..workload }).expect("a valid workload");
-        let is_decided = match &fit {
-            Fit::Fits(assignment) => !assignment.cut_short,
-            Fit::NoFit(_) => true,
-            Fit::Undecided(_) => false,
-        };
-        assert!(is_decided, "{family} {seed} takes more than {kept} steps");
+        assert!(joint::is_decided(&fit), "{family} {seed} takes more than {kept} steps");
     }
 }
 
