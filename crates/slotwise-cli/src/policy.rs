@@ -8,29 +8,29 @@ use serde_json::{Value, json};
 use slotwise::policy::{self, DeviceTable, HostTable, QueryDocument};
 use slotwise::{ErrorKind, ExtraInfo};
 use slotwise_sandbox::{
-    Inspection, Limits, LogLine, MAX_COMPONENT_BYTES, OnFailure, Policy, PolicyOptions, scope_names,
+    Inspection, Limits, LogLine, MAX_COMPONENT_BYTES, Policy, PolicyOptions, scope_names,
 };
 
 use crate::answer::Answer;
-use crate::args::{Failing, PolicyCommand, PolicyFile, PolicyInspect, PolicyQuery, PolicyRun};
+use crate::args::policy::{Command, File, Inspect, Query, Run};
 use crate::exit::Exit;
 use crate::failure::{self, Failure, GREEN, RED, Result};
 use crate::text::{Layout, counted, plain, table};
 use crate::{input, policy_bench};
 
 /// Runs the command.
-pub(crate) fn run(command: PolicyCommand) -> Result<Answer> {
+pub(crate) fn run(command: Command) -> Result<Answer> {
     match command {
-        PolicyCommand::Inspect(args) => inspect(&args),
-        PolicyCommand::Run(args) => ask(&args),
-        PolicyCommand::Bench(args) => policy_bench::run(&args),
+        Command::Inspect(args) => inspect(&args),
+        Command::Run(args) => ask(&args),
+        Command::Bench(args) => policy_bench::run(&args),
     }
 }
 
 // Loading.
 
 /// How the command line says that the policy is to be loaded; its log goes to standard error.
-pub(crate) fn options(args: &PolicyFile) -> Result<PolicyOptions> {
+pub(crate) fn options(args: &File) -> Result<PolicyOptions> {
     let defaults = Limits::for_policies();
     let limits = Limits {
         time: args.time.map_or(defaults.time, Duration::from_millis),
@@ -51,11 +51,7 @@ pub(crate) fn options(args: &PolicyFile) -> Result<PolicyOptions> {
     Ok(PolicyOptions {
         limits,
         configuration,
-        on_failure: match args.on_failure {
-            Failing::Closed => OnFailure::Closed,
-            Failing::Open => OnFailure::Open,
-            Failing::DropAfter(count) => OnFailure::DropAfter(count),
-        },
+        on_failure: args.on_failure,
         cache: args.cache.clone(),
         log: Some(Arc::new(log)),
         ..PolicyOptions::default()
@@ -63,12 +59,12 @@ pub(crate) fn options(args: &PolicyFile) -> Result<PolicyOptions> {
 }
 
 /// Loads the policy of the command line.
-pub(crate) fn load(args: &PolicyFile, options: PolicyOptions) -> Result<Policy> {
+pub(crate) fn load(args: &File, options: PolicyOptions) -> Result<Policy> {
     Policy::load(&args.file, options).map_err(|error| error.at_load(&args.file).into())
 }
 
 /// The query of the command line.
-pub(crate) fn query(args: &PolicyQuery) -> Result<QueryDocument> {
+pub(crate) fn query(args: &Query) -> Result<QueryDocument> {
     let workload = match &args.workload {
         Some(path) => input::document(path, "workload")?,
         None => slotwise::Workload::default(),
@@ -113,7 +109,7 @@ pub(crate) fn check_scope(policy: &Policy, of_devices: bool) -> Result<()> {
 
 // inspect
 
-fn inspect(args: &PolicyInspect) -> Result<Answer> {
+fn inspect(args: &Inspect) -> Result<Answer> {
     let path = &args.policy.file;
     let bytes = slotwise_sandbox::read_component(path).map_err(|error| error.at_load(path))?;
     // What cannot even be compiled is refused below, with the reason.
@@ -177,7 +173,7 @@ fn limits_table(found: &Inspection, limits: &Limits) -> String {
 
 // run
 
-fn ask(args: &PolicyRun) -> Result<Answer> {
+fn ask(args: &Run) -> Result<Answer> {
     let policy = load(&args.policy, options(&args.policy)?)?;
     let query = query(&args.query)?;
     match (&args.hosts, &args.devices) {

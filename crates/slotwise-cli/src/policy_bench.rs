@@ -8,14 +8,14 @@ use slotwise::{ErrorKind, Result as EngineResult};
 use slotwise_sandbox::{Policy, PolicyOptions};
 
 use crate::answer::Answer;
-use crate::args::PolicyBench;
+use crate::args::policy::Bench;
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
 use crate::policy::{check_scope, devices, hosts, load, options, query};
 use crate::text::{Layout, counted, table};
 
 /// Runs the command.
-pub(crate) fn run(args: &PolicyBench) -> Result<Answer> {
+pub(crate) fn run(args: &Bench) -> Result<Answer> {
     let options = PolicyOptions { log: None, ..options(&args.policy)? };
     let hosts = args.hosts.as_deref().map(hosts).transpose()?;
     let devices = args.devices.as_deref().map(devices).transpose()?;
