@@ -421,6 +421,14 @@ impl Workload {
             self.validate_mapping()?;
         }
         self.validate_constraints()?;
+        if self.spread_over.is_some() && self.prefer != Preference::Spread {
+            return Err(Error::new(
+                ErrorKind::InvalidRequest,
+                "there is nothing to spread: prefer is not spread",
+            )
+            .with_help("write \"prefer\": \"spread\", or leave spread_over out")
+            .inside("spread_over"));
+        }
         if let Some(choice) = &self.numa_cells_from {
             let refuse = |message: String| {
                 Error::new(ErrorKind::InvalidRequest, message)

@@ -330,22 +330,24 @@ impl Tracker {
     /// # Errors
     ///
     /// [`ErrorKind::LimitExceeded`] when the options name too many pool keys; [`ErrorKind::InvalidArgument`] when they
-    /// put a device into two groups, or give a group no name.
+    /// put a device into two groups, or give a group no name or that of another.
     pub fn new(specs: DeviceSpecs, options: TrackerOptions) -> Result<Self> {
         limits::check("number of pool keys", options.pool_keys.len(), limits::MAX_ENTRIES / 2)
             .map_err(|e| e.inside("options.pool_keys"))?;
         let mut group_of = BTreeMap::new();
+        let mut names = BTreeSet::new();
         for (g, group) in options.device_groups.iter().enumerate() {
             let refuse = |message: String, place: String| {
                 Err(Error::new(ErrorKind::InvalidArgument, message)
-                    .with_help("give each group a name, and put each device into one group, once")
+                    .with_help("give each group a name of its own, and put each device into one group, once")
                     .inside(place))
             };
+            let name = || format!("options.device_groups[{g}].name");
             if group.name.is_empty() {
-                return refuse(
-                    "a device group has no name".to_owned(),
-                    format!("options.device_groups[{g}].name"),
-                );
+                return refuse("a device group has no name".to_owned(), name());
+            }
+            if !names.insert(&group.name) {
+                return refuse(format!("device group {} is there twice", group.name), name());
             }
             for (d, &address) in group.devices.iter().enumerate() {
                 if group_of.insert(address, group.name.clone()).is_some() {
