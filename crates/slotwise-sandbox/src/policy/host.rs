@@ -59,7 +59,7 @@ struct Inner {
     failures: Failures,
     log: Log,
     /// Where instances live; those that are kept wait there for their next call.
-    slots: Slots<Live>,
+    slots: Slots<Box<Live>>,
     keep_instances: bool,
 }
 
@@ -267,7 +267,7 @@ impl fmt::Debug for Policy {
 impl Inner {
     /// Makes an instance and configures it; time and fuel count from here, until the last of the result is dropped. What it
     /// wrote to the log comes with an error too: it may say why.
-    fn start(&self) -> std::result::Result<(Live, Running<'_>), (Error, Lines)> {
+    fn start(&self) -> std::result::Result<(Box<Live>, Running<'_>), (Error, Lines)> {
         let mut store = self.runtime.store(Guest::new(&self.runtime.limits));
         let running = self.runtime.begin(&mut store).map_err(|error| (error, Lines::default()))?;
         let policy = self
@@ -276,7 +276,7 @@ impl Inner {
             .map_err(|error| Error::stopped(error, &self.runtime.limits))
             .and_then(|policy| self.configure(&mut store, &policy).map(|_| policy));
         match policy {
-            Ok(policy) => Ok((Live { store, policy }, running)),
+            Ok(policy) => Ok((Box::new(Live { store, policy }), running)),
             Err(error) => Err((error, std::mem::take(&mut store.data_mut().lines))),
         }
     }
@@ -300,8 +300,8 @@ impl Inner {
     /// The same in a slot. An error is counted before the slot is free: whoever waits for it may have to know.
     fn call_in<T, C>(
         &self,
-        slot: Slot<'_, Live>,
-        kept: Option<Live>,
+        slot: Slot<'_, Box<Live>>,
+        kept: Option<Box<Live>>,
         call: impl FnOnce(&mut Live, Scope) -> wasmtime::Result<T>,
         count: impl FnOnce(&Error) -> C,
     ) -> std::result::Result<T, (Error, C)> {
