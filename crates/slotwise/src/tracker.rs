@@ -641,7 +641,9 @@ impl Tracker {
         let mut all = Assignment::default();
         let mut failed = None;
         for (i, Claim { owner, workload }) in claims.iter().enumerate() {
-            let claimed = attempt.claim_within(owner, workload, &budget);
+            // One that takes long leaves something to those that follow, and to what is tried for all of them together.
+            let steps = if claims.len() > 1 { budget.most() } else { budget.left() };
+            let claimed = budget.share(steps, || attempt.claim_within(owner, workload, &budget));
             match claimed.map_err(|e| e.inside(format!("claims[{i}]")))? {
                 Fit::Fits(assignment) => {
                     all.requests.extend(assignment.requests);

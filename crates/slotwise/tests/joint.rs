@@ -3,7 +3,7 @@
 //! `SLOTWISE_ORACLE_CASES` sets the number of cases and `SLOTWISE_ORACLE_SEED` the first seed; a failure prints its own.
 //! `cargo xtask oracle` runs a million.
 
-use slotwise::{Fit, Workload};
+use slotwise::{Claim, Fit, Request, Workload};
 use slotwise_testkit::hard::{self, Family};
 use slotwise_testkit::joint;
 
@@ -63,6 +63,19 @@ fn hardest_instances_fit_where_only_the_choice_is_open() {
         let assignment = fit.assignment().unwrap_or_else(|| panic!("{family} {seed}: {fit}"));
         tracker.claim_fit("owner", &workload, assignment).expect("it is valid");
     }
+}
+
+/// A first claim that takes long leaves something for those that follow.
+#[test]
+fn one_claim_does_not_use_up_the_budget_of_others() {
+    let (mut tracker, workload) = hard::instance(Family::Grid, 0);
+    let long = Workload { budget: Some(100), ..workload };
+    assert!(tracker.fit(&long).expect("a valid workload").assignment().is_some_and(|it| it.cut_short));
+    let isolated = Request { isolate: true, ..Request::default() };
+    let short = Workload { requests: vec![isolated], budget: Some(100), ..Workload::default() };
+    let claim = |owner: &str, workload| Claim { owner: owner.to_owned(), workload };
+    let fit = tracker.claim_all(&[claim("long", long), claim("short", short)]).expect("valid claims");
+    assert!(fit.assignment().is_some_and(|both| both.cut_short), "{fit}");
 }
 
 /// Random instances of up to 64 devices and 8 requests, and some of each family that is made to be hard, are decided with

@@ -14,6 +14,10 @@ pub(super) struct Exhausted;
 /// everywhere.
 const WORK_PER_STEP: u64 = 4096;
 
+/// One in so many of the steps that are left is kept for what has to follow: the choice of devices while something better
+/// is looked for, and other claims.
+const KEPT: u64 = 8;
+
 /// The steps that may still be taken.
 #[derive(Debug)]
 pub(crate) struct Budget {
@@ -59,8 +63,13 @@ impl Budget {
     }
 
     /// How many steps are left.
-    pub(super) fn left(&self) -> u64 {
+    pub(crate) fn left(&self) -> u64 {
         self.steps.get()
+    }
+
+    /// So many of them that some are kept for what has to follow.
+    pub(crate) fn most(&self) -> u64 {
+        self.left() - self.left() / KEPT
     }
 
     pub(super) fn step(&self) -> Result<(), Exhausted> {
@@ -85,21 +94,26 @@ impl Budget {
         left.map(drop).ok_or(Exhausted)
     }
 
+    /// Does something with at most so many of the steps, which itself says what comes of it when they run out.
+    pub(crate) fn share<T>(&self, steps: u64, what: impl FnOnce() -> T) -> T {
+        let kept = self.steps.get().saturating_sub(steps);
+        self.steps.set(self.steps.get() - kept);
+        let done = what();
+        self.steps.set(self.steps.get() + kept);
+        done
+    }
+
     /// Does something with at most so many of the steps; `None` if it needs more, of which some are left.
     pub(super) fn within<T>(
         &self,
         steps: u64,
         what: impl FnOnce() -> Result<T, Exhausted>,
     ) -> Result<Option<T>, Exhausted> {
-        let left = self.steps.get();
-        let kept = left.saturating_sub(steps);
-        self.steps.set(left - kept);
-        let done = what();
-        self.steps.set(self.steps.get() + kept);
-        match done {
+        let is_all = steps >= self.steps.get();
+        match self.share(steps, what) {
             Ok(done) => Ok(Some(done)),
-            Err(Exhausted) if kept > 0 => Ok(None),
-            Err(Exhausted) => Err(Exhausted),
+            Err(Exhausted) if is_all => Err(Exhausted),
+            Err(Exhausted) => Ok(None),
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Solver;
 use super::budget::Exhausted;
-use super::options::{Failures, KEPT};
+use super::options::Failures;
 use super::problem::{Ask, Table};
 use super::search::Search;
 use crate::fit::Assignment;
@@ -223,9 +223,8 @@ impl Solver<'_> {
         let (mut best, mut is_cut_short): (Option<Best>, bool) = (None, true);
         let rounds = self.rounds();
         for (round, steps) in rounds.into_iter().enumerate() {
-            let left = self.budget.left();
             let is_last = round + 1 == rounds.len() && best.is_none();
-            let all = if is_last { left } else { left - left / KEPT };
+            let all = if is_last { self.budget.left() } else { self.budget.most() };
             let look = || Ok(self.best_cells_within(steps, requests, choice));
             let Ok(Some((found, is_short))) = self.budget.within(all, look) else { break };
             let near = |best: &Option<Best>| best.as_ref().map(|best| best.near);

@@ -263,9 +263,6 @@ impl<'t, 'a> Failures<'t, 'a> {
 /// After so many failures the options are gone through anew, with what is known by then; the next time after half as many more.
 const RESTART: usize = 16;
 
-/// One in so many of the steps is kept for the choice of devices while something better is looked for.
-pub(super) const KEPT: u64 = 8;
-
 impl Solver<'_> {
     /// The first options with which these requests can be served together (earlier requests get their better options
     /// first), or some of the requests that are in conflict.
@@ -283,9 +280,8 @@ impl Solver<'_> {
             Err(conflict) => return Ok(Err(conflict.requests())),
         };
         // Some is kept for the choice of devices.
-        let steps = self.budget.left() - self.budget.left() / KEPT;
-        best.is_cut_short =
-            !matches!(self.budget.within(steps, || self.improve(failures, asks, &mut best)), Ok(Some(())));
+        let improved = self.budget.within(self.budget.most(), || self.improve(failures, asks, &mut best));
+        best.is_cut_short = !matches!(improved, Ok(Some(())));
         Ok(Ok(best))
     }
 
