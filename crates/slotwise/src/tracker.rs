@@ -852,14 +852,19 @@ impl Tracker {
 
     /// Notes that these changes have been written.
     ///
-    /// Changes that came up since are not lost: each field is compared with what was really written.
+    /// Changes that came up since are not lost: each field is compared with what was really written. A row that was
+    /// inserted for a device that is gone by now is deleted with the next changes.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::UnknownDevice`] for a change that this tracker cannot have given; nothing is noted then.
     pub fn written(&mut self, changes: &[Change]) -> Result<()> {
         for (i, change) in changes.iter().enumerate() {
-            if !self.entries.contains_key(&change.address) && !self.deleted.contains_key(&change.address) {
+            // A device may be gone before its row is noted, and a row before it is noted once more that it is.
+            let is_known = change.action != Action::Update
+                || self.entries.contains_key(&change.address)
+                || self.deleted.contains_key(&change.address);
+            if !is_known {
                 return Err(unknown_device(change.address).inside(format!("changes[{i}]")));
             }
         }
