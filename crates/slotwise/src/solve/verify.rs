@@ -77,9 +77,14 @@ pub(crate) fn verify(
     let value = |device: PciAddress, pool: &Pool, key: &str| {
         pool_value(pool, key).or_else(|| attributes.value(device, key))
     };
+    let served = assignment.requests.iter().flat_map(|given| &given.devices);
+    let taken: BTreeSet<&str> = served.filter_map(|device| group(&pools.list[*free.get(device)?])).collect();
     for given in &assignment.requests {
         for &device in &given.companions {
             let pool = take(device)?;
+            if !group(pool).is_some_and(|name| taken.contains(name)) {
+                return Err(format!("device {device} comes along, but is in no group that is taken"));
+            }
             let could_serve = |r: usize| {
                 let mut own = constraints.iter().filter(|constraint| constraint.requests.contains(&r));
                 prepared[r].allows(pool)
@@ -124,12 +129,16 @@ fn exclusion(pools: &Pools, used: &BTreeMap<PciAddress, usize>) -> Result<(), St
     }
 }
 
+/// The static group of a pool's devices.
+fn group(pool: &Pool) -> Option<&str> {
+    pool.attributes.text(DEVICE_GROUP)
+}
+
 /// A static group is taken as a whole.
 fn groups(pools: &Pools, used: &BTreeMap<PciAddress, usize>) -> Result<(), String> {
-    let group = |pool: usize| pools.list[pool].attributes.text(DEVICE_GROUP);
-    let taken: BTreeSet<&str> = used.values().filter_map(|&pool| group(pool)).collect();
-    for (p, pool) in pools.list.iter().enumerate() {
-        let Some(name) = group(p).filter(|name| taken.contains(name)) else { continue };
+    let taken: BTreeSet<&str> = used.values().filter_map(|&pool| group(&pools.list[pool])).collect();
+    for pool in &pools.list {
+        let Some(name) = group(pool).filter(|name| taken.contains(name)) else { continue };
         if let Some(left) = pool.devices.iter().find(|device| !used.contains_key(device)) {
             return Err(format!("it leaves device {left} of group {name:?}"));
         }
