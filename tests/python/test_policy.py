@@ -171,25 +171,53 @@ class TestPolicy(unittest.TestCase):
         self.assertEqual(failed, [])
         self.assertEqual(policy.counters["calls"], 160)
 
-    def test_a_forked_process_keeps_time(self):
-        # Without a limit it takes a second: each of these hosts is refused with a text of its own, as no two are alike.
-        alone = '{{"name":"n","attributes":{{"serial":"{}"}}}}'
-        many = "[" + ",".join(map(alone.format, range(100_000))) + "]"
-        project = "p" * 50_000
-        configuration = f"leaf-1 = {project}"
-        policy = load("separate-tenants", configuration=configuration, limits={"time_ms": 1})
+    # Without a limit these take a second: each is refused with a text of its own, as no two are alike.
+    PROJECT = "p" * 50_000
+    MANY = "[" + ",".join(map('{{"name":"n","attributes":{{"serial":"{}"}}}}'.format, range(100_000))) + "]"
+
+    def slow(self, **limits):
+        return load("separate-tenants", configuration=f"leaf-1 = {self.PROJECT}", limits=limits)
+
+    @staticmethod
+    def in_a_fork(policy, hosts, project):
+        """Asks in a forked process; how that ends, as what the reason has in it, or a number."""
+        ends = {10: "answered", 11: "ran longer", 12: "was forked"}
         child = os.fork()
         if child == 0:
             logging.disable()
             signal.alarm(60)
             code = 1
             try:
-                policy.filter(many, facts={"project_id": project})
+                policy.filter(hosts, facts={"project_id": project})
+                code = 10
             except slotwise.PolicyFailedError as error:
-                code = 0 if "ran longer" in str(error) else 2
+                code = next((code for code, text in ends.items() if text in str(error)), 2)
             finally:
                 os._exit(code)
-        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        return ends.get(code, code)
+
+    def test_a_forked_process_keeps_time(self):
+        self.assertEqual(self.in_a_fork(self.slow(time_ms=1), self.MANY, self.PROJECT), "ran longer")
+
+    def test_a_process_that_was_forked_in_the_middle_of_a_call_does_not_hang(self):
+        policy, failed = self.slow(time_ms=60_000), []
+
+        def ask():
+            try:
+                policy.filter(self.MANY, facts={"project_id": self.PROJECT})
+            except slotwise.PolicyFailedError as error:
+                failed.append(str(error))
+
+        asks = threading.Thread(target=ask)
+        asks.start()
+        ends = set()
+        while asks.is_alive():
+            ends.add(self.in_a_fork(policy, HOSTS, "web"))
+        self.assertLessEqual({"was forked"}, ends)
+        self.assertLessEqual(ends, {"answered", "was forked"})
+        self.assertIn("over 1024 bytes", failed[0])
+        self.assertEqual(self.in_a_fork(policy, HOSTS, "web"), "answered")
 
 
 class TestPoliciesOfAFleet(unittest.TestCase):

@@ -52,7 +52,7 @@ impl Devices {
         Devices(table)
     }
 
-    /// The name of the host; may be empty.
+    /// The name of the host; may be empty, and is unless the scope names [`crate::Scope::NAMES`].
     #[must_use]
     pub fn host(&self) -> &str {
         &self.0.host
@@ -95,7 +95,7 @@ impl<'a> Device<'a> {
         sets::text(&self.table.addresses, self.index).unwrap_or_default()
     }
 
-    /// Its NUMA node, if it is known.
+    /// Its NUMA node, if it is known; `None` unless the scope names [`crate::Scope::ATTRIBUTES`].
     #[must_use]
     pub fn numa_node(self) -> Option<u32> {
         self.table.numa_nodes.get(self.index).copied().filter(|&node| node != NONE)

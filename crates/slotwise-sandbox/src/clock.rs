@@ -15,6 +15,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::error::FORKED;
 use rustix::mm::{self, Advice, MapFlags, ProtFlags};
 
 /// How often the epoch moves on.
@@ -87,6 +88,10 @@ impl Clock {
     /// Notes that a call runs, until the result is dropped.
     pub(crate) fn run(&self, engine: &wasmtime::Engine) -> io::Result<Running<'_>> {
         if self.process.was_forked() {
+            // Those calls' threads are not here, and what they had locked stays locked.
+            if self.shared.calls.load(Ordering::SeqCst) > 0 {
+                return Err(io::Error::other(FORKED));
+            }
             let clock = match self.forked.get() {
                 Some(clock) => clock,
                 None => {

@@ -95,6 +95,9 @@ pub enum Error {
     ForeignResource,
 }
 
+/// What [`Error::System`] says in a process where threads are missing in the middle of calls.
+pub(crate) const FORKED: &str = "this process was forked while another thread made a call";
+
 impl Error {
     /// The error of the engine itself, if that is what this is.
     #[must_use]
@@ -160,6 +163,10 @@ impl Error {
             Error::Refused(_) => return error.with_help("see what the policy's author says about it"),
             Error::AnswersNothing => {
                 return error.with_help("name filter, score or prefer in the scope that configure gives");
+            }
+            Error::System(reason) if reason == FORKED => {
+                return error
+                    .with_help("load the policy anew in this process, or fork before it is asked first");
             }
             Error::System(_) => {
                 return error.with_help(

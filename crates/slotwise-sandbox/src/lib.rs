@@ -27,6 +27,8 @@ mod error;
 mod limits;
 #[cfg(feature = "runtime")]
 mod meter;
+#[cfg(feature = "runtime")]
+mod nesting;
 mod policy;
 #[cfg(feature = "runtime")]
 mod runtime;

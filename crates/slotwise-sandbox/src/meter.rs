@@ -28,6 +28,12 @@ impl Meter {
 }
 
 impl Count {
+    /// Whether something would grow beyond a maximum of its own, which WebAssembly answers with -1: nothing is had by it.
+    /// What has none gets that of its slot, which is the limit.
+    fn is_over(&self, desired: usize, most: Option<usize>) -> bool {
+        most.is_some_and(|most| desired > most && most < self.limit)
+    }
+
     /// Whether growing one part from `current` to `desired` keeps the total within the limit.
     fn grow(&mut self, current: usize, desired: usize) -> bool {
         let used = self.used.saturating_add(desired.saturating_sub(current));
@@ -46,7 +52,15 @@ impl AsMut<Meter> for Meter {
 }
 
 impl ResourceLimiter for Meter {
-    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        most: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if self.memory.is_over(desired, most) {
+            return Ok(false);
+        }
         if self.memory.grow(current, desired) {
             return Ok(true);
         }
@@ -54,7 +68,15 @@ impl ResourceLimiter for Meter {
         Err(wasmtime::Error::new(Error::OutOfMemory { limit: self.memory.limit }))
     }
 
-    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        most: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if self.table.is_over(desired, most) {
+            return Ok(false);
+        }
         if self.table.grow(current, desired) {
             return Ok(true);
         }
@@ -65,6 +87,17 @@ impl ResourceLimiter for Meter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_does_not_grow_does_not_count() {
+        let mut meter = Meter::new(&Limits { memory: 3 << 16, table: 5, ..Limits::default() });
+        for _ in 0..9 {
+            assert!(!meter.memory_growing(1 << 16, 3 << 16, Some(2 << 16)).expect("-1"));
+            assert!(!meter.table_growing(1, 4, Some(3)).expect("-1"));
+        }
+        assert!(meter.memory_growing(1 << 16, 2 << 16, Some(2 << 16)).expect("within"));
+        assert!(meter.table_growing(1, 3, Some(3)).expect("within"));
+    }
 
     #[test]
     fn the_total_of_all_memories_counts() {

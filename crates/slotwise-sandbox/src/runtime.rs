@@ -12,6 +12,7 @@ use crate::clock::{Clock, Running};
 use crate::error::{Error, MAX_REASON, Result, plain};
 use crate::limits::{Limits, MAX_COMPONENT_BYTES};
 use crate::meter::Meter;
+use crate::nesting;
 
 /// How many core modules, memories and tables one component may be made of. Encoders make a handful.
 const CORE_INSTANCES: u32 = 20;
@@ -47,6 +48,12 @@ pub(crate) struct Runtime {
     pub(crate) limits: Arc<Limits>,
     clock: Arc<Clock>,
 }
+
+/// How often types of components and instances may be defined within others, which is as deep as they can be nested.
+const MAX_NESTING: usize = 500;
+
+/// The stack for compiling, in bytes: several times what so deep a nesting takes in a build for debugging.
+const COMPILER_STACK: usize = 16 << 20;
 
 impl Runtime {
     pub(crate) fn new(limits: Limits, allocation: Allocation) -> Result<Self> {
@@ -114,11 +121,23 @@ impl Runtime {
 
     /// Gives the next call its time and fuel; it runs until the result is dropped.
     pub(crate) fn begin<T>(&self, store: &mut Store<T>) -> Result<Running<'_>> {
-        store.set_epoch_deadline(Clock::ticks(self.limits.time));
-        if let Some(fuel) = self.limits.fuel {
-            store.set_fuel(fuel).map_err(|error| Error::Trap(reason(&error)))?;
-        }
+        let running = self.enter()?;
+        self.limit(store, &running)?;
+        Ok(running)
+    }
+
+    /// Notes that a call begins, before it touches anything that threads share; it runs until the result is dropped.
+    pub(crate) fn enter(&self) -> Result<Running<'_>> {
         self.clock.run(&self.engine).map_err(|error| Error::System(error.to_string()))
+    }
+
+    /// Gives a call that has begun its time and fuel.
+    pub(crate) fn limit<T>(&self, store: &mut Store<T>, _: &Running<'_>) -> Result<()> {
+        store.set_epoch_deadline(Clock::ticks(self.limits.time));
+        match self.limits.fuel {
+            Some(fuel) => store.set_fuel(fuel).map_err(|error| Error::Trap(reason(&error))),
+            None => Ok(()),
+        }
     }
 }
 
@@ -148,7 +167,20 @@ fn compile(engine: &wasmtime::Engine, bytes: &[u8]) -> Result<Component> {
         Some((b"\0asm", _)) => {}
         _ => return Err(Error::NotAComponent("it does not begin as WebAssembly does".to_owned())),
     }
-    Component::from_binary(engine, bytes).map_err(|error| {
+    if nesting::at_most(bytes) > MAX_NESTING {
+        let what =
+            format!("it defines types of components and instances within others over {MAX_NESTING} times");
+        return Err(Error::NotAComponent(what));
+    }
+    // On a stack of its own: what compiles goes as deep as the types do, and the caller's may be small.
+    let compiled = std::thread::scope(|scope| {
+        let thread =
+            std::thread::Builder::new().name("slotwise-compile".to_owned()).stack_size(COMPILER_STACK);
+        let thread = thread.spawn_scoped(scope, || Component::from_binary(engine, bytes));
+        let thread = thread.map_err(|error| Error::System(format!("no thread to compile in: {error}")))?;
+        thread.join().map_err(|_| Error::NotAComponent("the compiler gave up on it".to_owned()))
+    })?;
+    compiled.map_err(|error| {
         let reason = reason(&error);
         // wasmtime gives both with the same type; a test holds on to the text.
         if reason.contains("exceeds the") || reason.contains("exceeds limit") {

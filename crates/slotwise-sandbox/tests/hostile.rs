@@ -14,6 +14,7 @@ use slotwise::policy::{DeviceTable, SetId};
 use slotwise::{ErrorKind, policy};
 use slotwise_sandbox::{
     Error, FailureKind, Limits, LogLevel, LogLine, MAX_COMPONENT_BYTES, OnFailure, Policy, PolicyOptions,
+    inspect,
 };
 
 fn options(limits: Limits) -> PolicyOptions {
@@ -528,6 +529,37 @@ fn odd_components_are_refused() {
         assert!(format!("{error:?}").starts_with(expected), "{shown}: {error}");
         assert!(error.to_string().contains(reason), "{shown}: {error}");
         assert!(error.to_string().len() < 2048, "{shown}: a message of {} bytes", error.to_string().len());
+    }
+}
+
+/// A type within a type within a type takes three bytes a level, and what reads it goes as deep.
+#[test]
+fn types_that_are_nested_deep_are_refused() {
+    let nested = |kind: u8, depth: usize| {
+        let mut types = vec![1];
+        types.extend([kind, 1, 1].repeat(depth - 1));
+        types.extend([kind, 0]);
+        let size = (0..5).map(|at| {
+            let last = if at == 4 { 0 } else { 0x80 };
+            (types.len() >> (7 * at)) as u8 & 0x7f | last
+        });
+        let mut component = b"\0asm\x0d\0\x01\0\x07".to_vec();
+        component.extend(size);
+        component.extend(types);
+        component
+    };
+    for kind in [0x41, 0x42] {
+        for depth in [501, 2_000, 10_000_000] {
+            let error = refused(&nested(kind, depth)).to_string();
+            assert!(error.contains("within others over 500 times"), "{kind} {depth}: {error}");
+            assert!(inspect(&nested(kind, depth)).is_err(), "{kind} {depth}");
+        }
+        // What is not too deep is read: wasmtime says what it is that is missing.
+        let error = refused(&nested(kind, 500));
+        assert!(matches!(error, Error::MissingExport(_)), "{kind}: {error}");
+        // One that is cut off is no whole component.
+        let error = refused(&nested(kind, 500)[..900]);
+        assert!(matches!(error, Error::NotAComponent(_)), "{kind}: {error}");
     }
 }
 

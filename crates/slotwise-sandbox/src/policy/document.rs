@@ -1,10 +1,14 @@
 //! Options and counters as documents, for the doors where Rust types do not reach.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use slotwise::policy::Scope;
 
 use super::{Counters, OnFailure, PolicyOptions};
@@ -14,7 +18,7 @@ use crate::limits::Limits;
 #[serde(default, deny_unknown_fields, expecting = "an object with the options of a policy")]
 struct OptionsDocument {
     name: Option<String>,
-    limits: LimitsDocument,
+    limits: Object<LimitsDocument>,
     on_failure: OnFailureDocument,
     keep_instances: bool,
     cache: Option<String>,
@@ -36,7 +40,7 @@ struct LimitsDocument {
 #[serde(untagged, expecting = "write \"closed\", \"open\" or {\"drop_after\": NUMBER}, with at least 1")]
 enum OnFailureDocument {
     Word(OnFailureWord),
-    DropAfter(DropAfter),
+    DropAfter(Object<DropAfter>),
     #[default]
     LeftOut,
 }
@@ -54,6 +58,30 @@ struct DropAfter {
     drop_after: NonZeroU64,
 }
 
+/// What is written as an object, and not as a list of its fields' values, which would hide a slip.
+#[derive(Default)]
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+
+        deserializer.deserialize_map(Fields(PhantomData))
+    }
+}
+
 impl PolicyOptions {
     /// Reads options from a JSON document, of which everything may be left out: `{"name", "limits": {"time_ms", "fuel",
     /// "memory", "table", "stack", "result", "instances"}, "on_failure": "closed" | "open" | {"drop_after": N},
@@ -65,8 +93,8 @@ impl PolicyOptions {
     ///
     /// [`slotwise::ErrorKind::InvalidJson`] with the place.
     pub fn from_json(text: &str) -> slotwise::Result<Self> {
-        let document: OptionsDocument = slotwise::json::parse(text, "options")?;
-        let (limits, defaults) = (document.limits, Limits::for_policies());
+        let Object(document): Object<OptionsDocument> = slotwise::json::parse(text, "options")?;
+        let (Object(limits), defaults) = (document.limits, Limits::for_policies());
         Ok(PolicyOptions {
             name: document.name,
             limits: Limits {
@@ -83,7 +111,9 @@ impl PolicyOptions {
                     OnFailure::Closed
                 }
                 OnFailureDocument::Word(OnFailureWord::Open) => OnFailure::Open,
-                OnFailureDocument::DropAfter(DropAfter { drop_after }) => OnFailure::DropAfter(drop_after),
+                OnFailureDocument::DropAfter(Object(DropAfter { drop_after })) => {
+                    OnFailure::DropAfter(drop_after)
+                }
             },
             keep_instances: document.keep_instances,
             cache: document.cache.map(Into::into),
@@ -161,5 +191,8 @@ mod tests {
         let error =
             PolicyOptions::from_json(r#"{"on_failure": {"drop_after": 0}}"#).expect_err("never asked");
         assert!(error.to_string().contains("with at least 1"), "{error}");
+        for list in [r#"[]"#, r#"{"limits": [5]}"#, r#"{"on_failure": [2]}"#] {
+            assert!(PolicyOptions::from_json(list).is_err(), "{list}");
+        }
     }
 }

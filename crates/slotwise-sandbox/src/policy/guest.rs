@@ -222,12 +222,12 @@ impl<'a> Rows<'a> {
 
 fn device_columns(scope: Scope, devices: &DeviceTable) -> api::Devices<'_> {
     api::Devices {
-        host: devices.host(),
+        host: if scope.names { devices.host() } else { "" },
         count: length(devices.len()),
         sets: if scope.attributes { sets(devices.sets()) } else { NO_SETS },
         addresses: if scope.names { texts(devices.addresses()) } else { NO_TEXTS },
         attributes: if scope.attributes { devices.attributes() } else { &[] },
-        numa_nodes: devices.numa_nodes(),
+        numa_nodes: if scope.attributes { devices.numa_nodes() } else { &[] },
     }
 }
 
@@ -312,6 +312,21 @@ fn with_query<T>(scope: Scope, query: &Query<'_>, call: impl FnOnce(api::Query<'
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_devices_nothing_is_handed_over_that_is_not_read() {
+        let mut devices = DeviceTable::new("node-1");
+        devices.push("0000:01:00.0", slotwise::policy::SetId::EMPTY, Some(1)).expect("a device");
+        let shown = |scope: Scope| {
+            let columns = device_columns(scope, &devices);
+            (columns.count, columns.host, columns.addresses.joined, columns.attributes, columns.numa_nodes)
+        };
+        assert_eq!(shown(Scope::NOTHING), (1, "", "", &[][..], &[][..]));
+        let names = Scope { names: true, ..Scope::NOTHING };
+        assert_eq!(shown(names), (1, "node-1", "0000:01:00.0", &[][..], &[][..]));
+        let attributes = Scope { attributes: true, ..Scope::NOTHING };
+        assert_eq!(shown(attributes), (1, "", "", &[0][..], &[1][..]));
+    }
 
     #[test]
     fn hosts_that_are_the_same_to_a_question_are_one_row() {

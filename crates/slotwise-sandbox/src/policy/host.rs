@@ -215,14 +215,24 @@ impl Policy {
         if failures.is_dropped() {
             return Ok(None);
         }
-        let (slot, kept) = slots.take();
-        // It may have been dropped while this call waited.
-        if failures.is_dropped() {
-            drop(kept);
-            drop(slot);
-            return Ok(None);
-        }
-        match self.0.call_in(slot, kept, call, |error| failures.count(error)) {
+        let asked = self.0.runtime.enter().map_err(|error| {
+            let failed = failures.count(&error);
+            (error, failed)
+        });
+        let answer = match asked {
+            Ok(running) => {
+                let (slot, kept) = slots.take();
+                // It may have been dropped while this call waited.
+                if failures.is_dropped() {
+                    drop(kept);
+                    drop(slot);
+                    return Ok(None);
+                }
+                self.0.call_in(&running, slot, kept, call, |error| failures.count(error))
+            }
+            Err(error) => Err(error),
+        };
+        match answer {
             Ok(answer) => {
                 failures.answered();
                 Ok(Some(answer))
@@ -265,18 +275,18 @@ impl fmt::Debug for Policy {
 }
 
 impl Inner {
-    /// Makes an instance and configures it; time and fuel count from here, until the last of the result is dropped. What it
-    /// wrote to the log comes with an error too: it may say why.
-    fn start(&self) -> std::result::Result<(Box<Live>, Running<'_>), (Error, Lines)> {
+    /// Makes an instance and configures it; time and fuel count from here. What it wrote to the log comes with an error
+    /// too: it may say why.
+    fn start(&self, running: &Running<'_>) -> std::result::Result<Box<Live>, (Error, Lines)> {
         let mut store = self.runtime.store(Guest::new(&self.runtime.limits));
-        let running = self.runtime.begin(&mut store).map_err(|error| (error, Lines::default()))?;
+        self.runtime.limit(&mut store, running).map_err(|error| (error, Lines::default()))?;
         let policy = self
             .code
             .instantiate(&mut store)
             .map_err(|error| Error::stopped(error, &self.runtime.limits))
             .and_then(|policy| self.configure(&mut store, &policy).map(|_| policy));
         match policy {
-            Ok(policy) => Ok((Box::new(Live { store, policy }), running)),
+            Ok(policy) => Ok(Box::new(Live { store, policy })),
             Err(error) => Err((error, std::mem::take(&mut store.data_mut().lines))),
         }
     }
@@ -293,13 +303,15 @@ impl Inner {
 
     /// Runs one call in an instance of its own, or in one that was kept; an instance that failed is thrown away.
     fn call<T>(&self, call: impl FnOnce(&mut Live, Scope) -> wasmtime::Result<T>) -> Result<T> {
+        let running = self.runtime.enter()?;
         let (slot, kept) = self.slots.take();
-        self.call_in(slot, kept, call, |_| ()).map_err(|(error, ())| error)
+        self.call_in(&running, slot, kept, call, |_| ()).map_err(|(error, ())| error)
     }
 
     /// The same in a slot. An error is counted before the slot is free: whoever waits for it may have to know.
     fn call_in<T, C>(
         &self,
+        running: &Running<'_>,
         slot: Slot<'_, Box<Live>>,
         kept: Option<Box<Live>>,
         call: impl FnOnce(&mut Live, Scope) -> wasmtime::Result<T>,
@@ -310,18 +322,17 @@ impl Inner {
             (error, counted)
         };
         let started = match kept {
-            Some(mut live) => match self.runtime.begin(&mut live.store) {
-                Ok(running) => Ok((live, running)),
+            Some(mut live) => match self.runtime.limit(&mut live.store, running) {
+                Ok(()) => Ok(live),
                 Err(error) => Err((error, Lines::default())),
             },
             // Making the instance counts: the call as a whole is what has a limit.
-            None => self.start(),
+            None => self.start(running),
         };
         let (answer, mut lines) = match started {
-            Ok((mut live, running)) => {
-                let answer = call(&mut live, self.scope);
-                drop(running);
-                let answer = answer.map_err(|error| counted(Error::stopped(error, &self.runtime.limits)));
+            Ok(mut live) => {
+                let answer = call(&mut live, self.scope)
+                    .map_err(|error| counted(Error::stopped(error, &self.runtime.limits)));
                 let lines = std::mem::take(&mut live.store.data_mut().lines);
                 if answer.is_ok() && self.keep_instances {
                     slot.keep(live);

@@ -3,7 +3,7 @@
 use wasmtime::component::types::ComponentItem;
 
 use super::{LOG_INTERFACE, POLICY_INTERFACE};
-use crate::error::Result;
+use crate::error::{MAX_REASON, Result, plain};
 use crate::limits::Limits;
 use crate::runtime::{Allocation, Runtime};
 
@@ -48,22 +48,26 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection> {
     let ty = component.component_type();
     let mut exports = Vec::new();
     for (name, item) in ty.exports(&runtime.engine) {
-        exports.push(name.to_owned());
+        exports.push(plain(name, MAX_REASON));
         if let ComponentItem::ComponentInstance(instance) = item.ty {
             let functions = instance
                 .exports(&runtime.engine)
                 .filter(|(_, item)| matches!(item.ty, ComponentItem::ComponentFunc(_)));
-            exports.extend(functions.map(|(function, _)| format!("{name}#{function}")));
+            exports.extend(functions.map(|(function, _)| plain(&format!("{name}#{function}"), MAX_REASON)));
         }
     }
     let needs = component.resources_required();
     Ok(Inspection {
         bytes: bytes.len(),
         compiled_bytes: component.serialize().map_or(0, |code| code.len()),
-        imports: ty.imports(&runtime.engine).map(|(name, _)| name.to_owned()).collect(),
+        imports: ty.imports(&runtime.engine).map(|(name, _)| plain(name, MAX_REASON)).collect(),
         exports,
         // wasmtime counts in pages here.
-        initial_memory: needs.as_ref().and_then(|needs| needs.max_initial_memory_size).unwrap_or(0) << 16,
+        initial_memory: needs
+            .as_ref()
+            .and_then(|needs| needs.max_initial_memory_size)
+            .unwrap_or(0)
+            .saturating_mul(1 << 16),
         initial_table: needs.as_ref().and_then(|needs| needs.max_initial_table_size).unwrap_or(0),
     })
 }

@@ -1,7 +1,7 @@
 //! How many instances of one policy live at once, and those that wait for their next call.
 //!
-//! A process that is forked while a call runs leaves that call's slot taken in the child for ever: the thread that would
-//! give it back is not there. The manual tells schedulers to fork before they ask.
+//! In a process that was forked while a call ran nobody comes here any more: the thread that would give back that call's
+//! slot is not there. [`crate::clock`] sees to that.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
