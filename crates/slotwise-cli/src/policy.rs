@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use slotwise::policy::{self, DeviceTable, HostTable, QueryDocument};
 use slotwise::{ErrorKind, ExtraInfo};
 use slotwise_sandbox::{
-    Inspection, Limits, LogLine, MAX_COMPONENT_BYTES, Policy, PolicyOptions, scope_names,
+    Error, Inspection, Limits, LogLine, MAX_COMPONENT_BYTES, Policy, PolicyOptions, scope_names,
 };
 
 use crate::answer::Answer;
@@ -117,6 +117,16 @@ fn inspect(args: &Inspect) -> Result<Answer> {
     let options = options(&args.policy)?;
     let limits = options.limits.clone();
     let loaded = Policy::from_bytes(&bytes, options);
+    // What is no fault of the component says nothing about it.
+    if let Err(
+        error @ (Error::Limits(_)
+        | Error::CacheUnreadable { .. }
+        | Error::CacheNotPrivate { .. }
+        | Error::System(_)),
+    ) = &loaded
+    {
+        return Err(error.at_load(path).into());
+    }
     let exit = if loaded.is_ok() { Exit::Yes } else { Exit::No };
     if args.output.json {
         let document = json!({
