@@ -77,6 +77,7 @@ pub(crate) fn verify(
     let value = |device: PciAddress, pool: &Pool, key: &str| {
         pool_value(pool, key).or_else(|| attributes.value(device, key))
     };
+    // What comes along is of these groups, too.
     let served = assignment.requests.iter().flat_map(|given| &given.devices);
     let taken: BTreeSet<&str> = served.filter_map(|device| group(&pools.list[*free.get(device)?])).collect();
     for given in &assignment.requests {
@@ -96,7 +97,7 @@ pub(crate) fn verify(
         }
     }
     exclusion(pools, &used)?;
-    groups(pools, &used)?;
+    groups(pools, &used, &taken)?;
     for constraint in &constraints {
         let devices = constraint.requests.iter().flat_map(|&r| &assignment.requests[r].devices);
         let mut seen = BTreeSet::new();
@@ -135,8 +136,7 @@ fn group(pool: &Pool) -> Option<&str> {
 }
 
 /// A static group is taken as a whole.
-fn groups(pools: &Pools, used: &BTreeMap<PciAddress, usize>) -> Result<(), String> {
-    let taken: BTreeSet<&str> = used.values().filter_map(|&pool| group(&pools.list[pool])).collect();
+fn groups(pools: &Pools, used: &BTreeMap<PciAddress, usize>, taken: &BTreeSet<&str>) -> Result<(), String> {
     for pool in &pools.list {
         let Some(name) = group(pool).filter(|name| taken.contains(name)) else { continue };
         if let Some(left) = pool.devices.iter().find(|device| !used.contains_key(device)) {
