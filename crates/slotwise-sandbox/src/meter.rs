@@ -28,20 +28,27 @@ impl Meter {
 }
 
 impl Count {
-    /// Whether something would grow beyond a maximum of its own, which WebAssembly answers with -1: nothing is had by it.
-    /// What has none gets that of its slot, which is the limit.
-    fn is_over(&self, desired: usize, most: Option<usize>) -> bool {
-        most.is_some_and(|most| desired > most && most < self.limit)
-    }
-
-    /// Whether growing one part from `current` to `desired` keeps the total within the limit.
-    fn grow(&mut self, current: usize, desired: usize) -> bool {
+    /// Whether one part may grow from `current` to `desired`, which keeps to its own maximum and the total to the limit.
+    ///
+    /// What is beyond a part's own maximum WebAssembly answers with -1, and nothing is had by it. A part that has none gets
+    /// that of its slot, which is the limit. A refusal for the total would make the guest abort without a reason; an error
+    /// ends the call and says why.
+    fn grow(
+        &mut self,
+        current: usize,
+        desired: usize,
+        most: Option<usize>,
+        over: impl FnOnce(usize) -> Error,
+    ) -> wasmtime::Result<bool> {
+        if most.is_some_and(|most| desired > most && most < self.limit) {
+            return Ok(false);
+        }
         let used = self.used.saturating_add(desired.saturating_sub(current));
         if used > self.limit {
-            return false;
+            return Err(wasmtime::Error::new(over(self.limit)));
         }
         self.used = used;
-        true
+        Ok(true)
     }
 }
 
@@ -58,14 +65,7 @@ impl ResourceLimiter for Meter {
         desired: usize,
         most: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if self.memory.is_over(desired, most) {
-            return Ok(false);
-        }
-        if self.memory.grow(current, desired) {
-            return Ok(true);
-        }
-        // A refusal would make the guest abort without a reason; an error ends the call and says why.
-        Err(wasmtime::Error::new(Error::OutOfMemory { limit: self.memory.limit }))
+        self.memory.grow(current, desired, most, |limit| Error::OutOfMemory { limit })
     }
 
     fn table_growing(
@@ -74,13 +74,7 @@ impl ResourceLimiter for Meter {
         desired: usize,
         most: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        if self.table.is_over(desired, most) {
-            return Ok(false);
-        }
-        if self.table.grow(current, desired) {
-            return Ok(true);
-        }
-        Err(wasmtime::Error::new(Error::TableTooLarge { limit: self.table.limit }))
+        self.table.grow(current, desired, most, |limit| Error::TableTooLarge { limit })
     }
 }
 
