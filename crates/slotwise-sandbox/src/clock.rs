@@ -8,15 +8,15 @@
 //!
 //! What every call does here must not ask the system for anything: that takes longer than a small question.
 
-use std::io;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::error::FORKED;
 use rustix::mm::{self, Advice, MapFlags, ProtFlags};
+
+use crate::error::{Error, Result};
 
 /// How often the epoch moves on.
 const TICK: Duration = Duration::from_millis(10);
@@ -45,7 +45,7 @@ struct Shared {
 pub(crate) struct Running<'a>(&'a Shared);
 
 impl Clock {
-    pub(crate) fn start(engine: &wasmtime::Engine) -> io::Result<Self> {
+    pub(crate) fn start(engine: &wasmtime::Engine) -> Result<Self> {
         let shared = Arc::new(Shared::default());
         let (state, engine) = (shared.clone(), engine.clone());
         let thread = std::thread::Builder::new().name("slotwise-clock".to_owned()).spawn(move || {
@@ -73,7 +73,8 @@ impl Clock {
                     end = if now < end + TICK { end + TICK } else { now + TICK };
                 }
             }
-        })?;
+        });
+        let thread = thread.map_err(|error| Error::System(error.to_string()))?;
         Ok(Clock { process: Process::this(), shared, thread: Some(thread), forked: OnceLock::new() })
     }
 
@@ -86,11 +87,11 @@ impl Clock {
     }
 
     /// Notes that a call runs, until the result is dropped.
-    pub(crate) fn run(&self, engine: &wasmtime::Engine) -> io::Result<Running<'_>> {
+    pub(crate) fn run(&self, engine: &wasmtime::Engine) -> Result<Running<'_>> {
         if self.process.was_forked() {
             // Those calls' threads are not here, and what they had locked stays locked.
             if self.shared.calls.load(Ordering::SeqCst) > 0 {
-                return Err(io::Error::other(FORKED));
+                return Err(Error::Forked);
             }
             let clock = match self.forked.get() {
                 Some(clock) => clock,

@@ -89,14 +89,13 @@ pub enum Error {
     Trap(String),
     /// The system did not give what the host needs for it: memory, addresses, a thread; the text says why.
     System(String),
+    /// This process was forked while another thread made a call: what that thread had locked stays locked here.
+    Forked,
     /// The instance was thrown away after an earlier call failed; the text says how that one did.
     InstanceGone(String),
     /// A resource was handed to another instance than the one it lives in.
     ForeignResource,
 }
-
-/// What [`Error::System`] says in a process where threads are missing in the middle of calls.
-pub(crate) const FORKED: &str = "this process was forked while another thread made a call";
 
 impl Error {
     /// The error of the engine itself, if that is what this is.
@@ -164,7 +163,7 @@ impl Error {
             Error::AnswersNothing => {
                 return error.with_help("name filter, score or prefer in the scope that configure gives");
             }
-            Error::System(reason) if reason == FORKED => {
+            Error::Forked => {
                 return error
                     .with_help("load the policy anew in this process, or fork before it is asked first");
             }
@@ -295,6 +294,7 @@ impl fmt::Display for Error {
             Error::System(reason) => {
                 write!(f, "the system did not give what is needed to run it: {reason}")
             }
+            Error::Forked => f.write_str("this process was forked while another thread made a call"),
             Error::InstanceGone(reason) => {
                 write!(f, "this instance was thrown away, make a new one; it ended with: {reason}")
             }

@@ -72,7 +72,7 @@ impl Runtime {
             config.memory_may_move(false);
         }
         let engine = wasmtime::Engine::new(&config).map_err(|error| Error::System(reason(&error)))?;
-        let clock = Clock::start(&engine).map_err(|error| Error::System(error.to_string()))?;
+        let clock = Clock::start(&engine)?;
         Ok(Runtime { engine, limits: Arc::new(limits), clock: Arc::new(clock) })
     }
 
@@ -128,7 +128,7 @@ impl Runtime {
 
     /// Notes that a call begins, before it touches anything that threads share; it runs until the result is dropped.
     pub(crate) fn enter(&self) -> Result<Running<'_>> {
-        self.clock.run(&self.engine).map_err(|error| Error::System(error.to_string()))
+        self.clock.run(&self.engine)
     }
 
     /// Gives a call that has begun its time and fuel.

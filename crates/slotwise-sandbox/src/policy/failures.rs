@@ -91,7 +91,7 @@ impl FailureKind {
             Error::ResultTooLarge { .. } => FailureKind::ResultTooLarge,
             Error::WrongAnswer(_) => FailureKind::WrongAnswer,
             Error::Refused(_) => FailureKind::Refused,
-            Error::System(_) => FailureKind::System,
+            Error::System(_) | Error::Forked => FailureKind::System,
             _ => FailureKind::Trap,
         }
     }

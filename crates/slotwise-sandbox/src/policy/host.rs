@@ -215,24 +215,21 @@ impl Policy {
         if failures.is_dropped() {
             return Ok(None);
         }
-        let asked = self.0.runtime.enter().map_err(|error| {
-            let failed = failures.count(&error);
-            (error, failed)
-        });
-        let answer = match asked {
-            Ok(running) => {
-                let (slot, kept) = slots.take();
-                // It may have been dropped while this call waited.
-                if failures.is_dropped() {
-                    drop(kept);
-                    drop(slot);
-                    return Ok(None);
-                }
-                self.0.call_in(&running, slot, kept, call, |error| failures.count(error))
+        let running = match self.0.runtime.enter() {
+            Ok(running) => running,
+            Err(error) => {
+                let failed = failures.count(&error);
+                return Failures::tell(name, log, &error, &failed).map(|()| None);
             }
-            Err(error) => Err(error),
         };
-        match answer {
+        let (slot, kept) = slots.take();
+        // It may have been dropped while this call waited.
+        if failures.is_dropped() {
+            drop(kept);
+            drop(slot);
+            return Ok(None);
+        }
+        match self.0.call_in(&running, slot, kept, call, |error| failures.count(error)) {
             Ok(answer) => {
                 failures.answered();
                 Ok(Some(answer))
