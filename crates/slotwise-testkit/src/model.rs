@@ -42,6 +42,8 @@ struct Held {
 struct Model {
     /// All functions that the machine may have, as they are now, and their tags.
     machine: Host,
+    /// The kind and the parent that each of them had first; it may lose them and get them back.
+    kinds: BTreeMap<PciAddress, (DeviceType, Option<PciAddress>)>,
     /// Those that it has.
     present: BTreeSet<PciAddress>,
     /// Cards that no rule covers.
@@ -64,6 +66,7 @@ pub fn run(rng: &mut Rng, steps: usize) -> Counts {
     let options = TrackerOptions { numa_topology: machine.topology.clone(), ..TrackerOptions::default() };
     let mut model = Model {
         present: machine.devices.iter().map(|device| device.address).collect(),
+        kinds: machine.devices.iter().map(|d| (d.address, (d.dev_type, d.parent_addr))).collect(),
         machine,
         hidden: BTreeSet::new(),
         held: BTreeMap::new(),
@@ -92,18 +95,20 @@ pub fn run(rng: &mut Rng, steps: usize) -> Counts {
 }
 
 impl Model {
+    /// A device as it was first.
+    fn original(&self, device: &Device) -> Device {
+        let (dev_type, parent_addr) = self.kinds[&device.address];
+        Device { dev_type, parent_addr, ..device.clone() }
+    }
+
+    fn is_hidden(&self, device: &Device) -> bool {
+        self.hidden.contains(&self.original(device).card_address())
+    }
+
     fn specs(&self) -> DeviceSpecs {
-        let visible = Host {
-            devices: self
-                .machine
-                .devices
-                .iter()
-                .filter(|d| !self.hidden.contains(&d.card_address()))
-                .cloned()
-                .collect(),
-            ..self.machine.clone()
-        };
-        DeviceSpecs::parse(&visible.specs(), false).expect("generated rules")
+        let visible = self.machine.devices.iter().filter(|device| !self.is_hidden(device));
+        let devices = visible.map(|device| self.original(device)).collect();
+        DeviceSpecs::parse(&Host { devices, ..self.machine.clone() }.specs(), false).expect("generated rules")
     }
 
     fn reported(&self) -> Vec<Device> {
@@ -112,9 +117,22 @@ impl Model {
 
     /// What the host has and the rules cover.
     fn assignable(&self) -> Host {
-        let devices =
-            self.reported().into_iter().filter(|d| !self.hidden.contains(&d.card_address())).collect();
+        let devices = self.reported().into_iter().filter(|device| !self.is_hidden(device)).collect();
         Host { devices, ..self.machine.clone() }
+    }
+
+    /// What is held, as it was when it was claimed and as the host reports it now: it excludes as either.
+    fn holding(&self) -> Vec<(Device, bool)> {
+        let now = self.reported();
+        let both = |(address, held): (&PciAddress, &Held)| {
+            let now = now.iter().find(|device| device.address == *address).cloned();
+            [Some(held.device.clone()), now]
+                .into_iter()
+                .flatten()
+                .map(|device| (device, held.allocated))
+                .collect()
+        };
+        self.held.iter().flat_map::<Vec<_>, _>(both).collect()
     }
 
     fn claim(&mut self, rng: &mut Rng, tracker: &mut Tracker, size: Size) {
@@ -130,7 +148,7 @@ impl Model {
         let claim = tracker.claim(owner, &workload).expect("a valid workload");
         assert_eq!(fit, claim, "a claim takes what a fit names");
 
-        let held: Vec<Device> = self.held.values().map(|held| held.device.clone()).collect();
+        let held: Vec<Device> = self.holding().into_iter().map(|(device, _)| device).collect();
         let question = Question::new(&host, &held, &workload);
         let all: Vec<usize> = (0..workload.requests.len()).collect();
         let feasible = question.feasible(&all);
@@ -222,21 +240,26 @@ impl Model {
     /// Changes the machine a little, or not at all, and syncs.
     fn sync(&mut self, rng: &mut Rng, tracker: &mut Tracker) {
         let before = (tracker.snapshot(), self.reported());
-        match rng.below(4) {
+        match rng.below(5) {
             0 => {}
-            1 => {
+            1 => self.change_kind(rng),
+            2 => {
                 // A VF needs its PF, so that a whole card comes or goes, or a single VF of a card that is there.
                 let device = rng.pick(&self.machine.devices);
                 let card = device.card_address();
                 let there = self.present.contains(&card);
+                let is_pf = |d: &Device| d.address == card && d.dev_type == DeviceType::Pf;
+                let has_vfs = self.machine.devices.iter().any(is_pf);
                 let family: Vec<PciAddress> = self
                     .machine
                     .devices
                     .iter()
-                    .filter(|d| d.card_address() == card)
+                    .filter(|d| d.address == card || (has_vfs && d.card_address() == card))
                     .map(|d| d.address)
                     .collect();
-                if device.dev_type.has_parent() && there {
+                if device.dev_type.has_parent() && !has_vfs {
+                    // A VF of a function that has no VFs now.
+                } else if device.dev_type.has_parent() && there {
                     if !self.present.remove(&device.address) {
                         self.present.insert(device.address);
                     }
@@ -269,6 +292,30 @@ impl Model {
         let again = tracker.sync(self.reported()).expect("a consistent host");
         assert!(again.added.is_empty() && again.updated.is_empty() && again.removed.is_empty(), "{again:?}");
         assert_eq!((changes, snapshot), (tracker.changes(), tracker.snapshot()));
+    }
+
+    /// A PF loses its VFs and is a plain function, or gets them back; a VF is replaced by a plain function, or back.
+    fn change_kind(&mut self, rng: &mut Rng) {
+        let index = rng.below(self.machine.devices.len());
+        let device = self.machine.devices[index].clone();
+        let original = self.original(&device);
+        let is_pf = |address| {
+            let pf = self.machine.devices.iter().find(|d| Some(d.address) == address);
+            pf.is_some_and(|pf| pf.dev_type == DeviceType::Pf && self.present.contains(&pf.address))
+        };
+        let changed = match (device.dev_type, original.dev_type) {
+            (DeviceType::Pci, DeviceType::Pf) => original,
+            (DeviceType::Pci, kind) if kind.has_parent() && is_pf(original.parent_addr) => original,
+            (DeviceType::Pci, _) => return,
+            _ => Device { dev_type: DeviceType::Pci, parent_addr: None, ..device },
+        };
+        if changed.dev_type == DeviceType::Pci {
+            let vfs = self.machine.devices.iter().filter(|d| d.physical_function() == Some(changed.address));
+            for vf in vfs {
+                self.present.remove(&vf.address);
+            }
+        }
+        self.machine.devices[index] = changed;
     }
 
     fn replace_specs(&mut self, rng: &mut Rng, tracker: &mut Tracker) {
@@ -380,8 +427,10 @@ impl Model {
         }
         let mut expected: BTreeMap<PciAddress, TrackedDevice> = BTreeMap::new();
         let assignable = self.assignable();
+        let holding = self.holding();
         for device in assignable.devices {
-            let blocked = held.iter().filter(|h| excludes(&h.device, &device)).map(|h| h.allocated).max();
+            let blocking = holding.iter().filter(|(holding, _)| excludes(holding, &device));
+            let blocked = blocking.map(|(_, allocated)| *allocated).max();
             let status = match blocked {
                 None => DeviceStatus::Available,
                 Some(false) => DeviceStatus::Unclaimable,

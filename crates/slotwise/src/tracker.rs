@@ -314,6 +314,16 @@ impl Entry {
         }
     }
 
+    /// What the device is and, while it is held, what the host reports it to be since. It excludes and is excluded as
+    /// either: a function that became a PF while it was held has VFs now, and is not free.
+    fn known_as(&self) -> impl Iterator<Item = &Facts> {
+        let waiting = match &self.next {
+            Next::Change(facts) => Some(facts.as_ref()),
+            Next::Same | Next::Gone => None,
+        };
+        std::iter::once(&self.facts).chain(waiting)
+    }
+
     fn deferred(&self) -> Option<(&Hold, DeferredChange)> {
         let hold = self.hold.as_ref()?;
         match &self.next {
@@ -380,7 +390,7 @@ impl Tracker {
     /// # Errors
     ///
     /// [`ErrorKind::DuplicateDevice`], [`ErrorKind::InvalidDevice`] for a held row without an owner or a free one with,
-    /// [`ErrorKind::InvalidState`] when a PF and one of its VFs are both held; with the row as place.
+    /// [`ErrorKind::InvalidState`] when a VF and its PF are both held; with the row as place.
     pub fn load(specs: DeviceSpecs, options: TrackerOptions, rows: Vec<TrackedDevice>) -> Result<Self> {
         let mut tracker = Tracker::new(specs, options)?;
         limits::check("number of rows", rows.len(), limits::MAX_DEVICES).map_err(|e| e.inside("rows"))?;
@@ -400,20 +410,19 @@ impl Tracker {
             let hold = tracker.hold_of(&row, i)?;
             let saved = row_of(&row.device, Some(&row.tags), row.status, hold.as_ref());
             let facts = tracker.facts(row.device, &tracker.specs)?;
-            tracker.link(&facts);
             if let Some(hold) = &hold {
                 tracker.next_claim += 1;
                 tracker.owners.entry(hold.owner.clone()).or_default().insert(address);
             }
             let entry = Entry { hold, saved: Some(saved), ..Entry::free(facts) };
             tracker.entries.insert(address, entry);
+            tracker.link(address);
         }
         for (&address, &i) in &index {
-            let entry = &tracker.entries[&address];
-            if entry.hold.is_some() && tracker.excluded(&entry.facts.device).is_some() {
+            if let Some(pf) = tracker.held_beside(&tracker.entries[&address]) {
                 return Err(Error::new(
                     ErrorKind::InvalidState,
-                    format!("device {address} and its physical function, or one of its virtual functions, are both held"),
+                    format!("device {address} and its physical function {pf} are both held"),
                 )
                 .with_help("free one of them before loading the rows")
                 .inside(format!("rows[{i}]")));
@@ -452,7 +461,8 @@ impl Tracker {
 
     /// Takes over what the host has now: all its functions, assignable or not.
     ///
-    /// Devices that are held keep their facts until they are freed. Unchanged devices cause no change.
+    /// Devices that are held keep their facts until they are freed; one that is reported as a PF or VF since keeps its
+    /// VFs or its PF from being handed out from then on. Unchanged devices cause no change.
     ///
     /// # Errors
     ///
@@ -708,7 +718,9 @@ impl Tracker {
             if let Some(hold) = self.entries.get_mut(&address).and_then(|entry| entry.hold.as_mut()) {
                 hold.allocated = true;
             }
-            self.touch_with_relatives(address);
+            let around = self.around(address);
+            self.dirty.insert(address);
+            self.settle(around);
         }
         self.version += u64::from(!claimed.is_empty());
         self.check();
@@ -909,20 +921,30 @@ impl Tracker {
     }
 
     /// Whether a relative that excludes a device is held, and what that makes of the device.
+    ///
+    /// A held VF keeps its parent from being handed out even if that is no PF any more. A parent that never was one
+    /// keeps no VF; such a tree is accepted with `allow_missing_parents` only.
     fn excluded(&self, device: &Device) -> Option<DeviceStatus> {
         match device.physical_function() {
-            // A parent that is no PF excludes nothing; such a tree is accepted with `allow_missing_parents` only.
             Some(parent) => {
-                let parent =
-                    self.entries.get(&parent).filter(|e| e.facts.device.dev_type == DeviceType::Pf)?;
-                parent.hold.as_ref().map(Hold::blocks)
+                let parent = self.entries.get(&parent)?;
+                let is_pf = parent.known_as().any(|facts| facts.device.dev_type == DeviceType::Pf);
+                parent.hold.as_ref().filter(|_| is_pf).map(Hold::blocks)
             }
-            None if device.dev_type == DeviceType::Pf => {
+            None => {
                 let children = self.children.get(&device.address)?;
                 children.iter().filter_map(|&child| self.held(child)).map(Hold::blocks).max()
             }
-            None => None,
         }
+    }
+
+    /// The PF of a VF when both are held, which must not be. What only became a PF or a VF while it was held does not
+    /// count: that cannot be helped.
+    fn held_beside(&self, entry: &Entry) -> Option<PciAddress> {
+        entry.hold.as_ref()?;
+        let pf = entry.facts.device.physical_function()?;
+        let facts = &self.entries.get(&pf).filter(|pf| pf.hold.is_some())?.facts;
+        (facts.device.dev_type == DeviceType::Pf).then_some(pf)
     }
 
     /// What keeps a device that is not held itself from being handed out: a relative, or another device of its group.
@@ -966,62 +988,68 @@ impl Tracker {
             .then(|| row_of(&entry.facts.device, tags, self.status(entry), entry.hold.as_ref()))
     }
 
-    /// The relatives that a device excludes and is excluded by: a PF's VFs, or a VF's PF.
-    fn relatives(&self, device: &Device) -> Vec<PciAddress> {
-        match device.physical_function() {
-            Some(parent) => vec![parent],
-            None => self.children.get(&device.address).into_iter().flatten().copied().collect(),
+    /// The devices that this one may block or set free, ordered by address: a PF's VFs or a VF's PF, and the other
+    /// devices of its group and of theirs.
+    fn around(&self, address: PciAddress) -> BTreeSet<PciAddress> {
+        let facts = |address| self.entries.get(address).into_iter().flat_map(Entry::known_as);
+        let mut around = BTreeSet::new();
+        for facts in facts(&address) {
+            match facts.device.physical_function() {
+                Some(parent) => around.extend([parent]),
+                None => around.extend(self.children.get(&address).into_iter().flatten()),
+            }
+        }
+        if !self.groups.is_empty() {
+            let groups = around.iter().chain([&address]).flat_map(facts).filter_map(Facts::group);
+            let members: Vec<PciAddress> =
+                groups.filter_map(|group| self.groups.get(group)).flatten().copied().collect();
+            around.extend(members);
+        }
+        around.remove(&address);
+        around
+    }
+
+    /// Puts devices where they belong after one that may block them has changed.
+    fn settle(&mut self, around: BTreeSet<PciAddress>) {
+        for address in around {
+            self.dirty.insert(address);
+            self.refresh(address);
         }
     }
 
-    /// The other devices of the groups that these devices belong to.
-    fn group_members(&self, devices: &[PciAddress]) -> BTreeSet<PciAddress> {
-        if self.groups.is_empty() {
-            return BTreeSet::new();
-        }
-        let groups = devices.iter().filter_map(|address| self.entries.get(address)?.facts.group());
-        groups.filter_map(|group| self.groups.get(group)).flatten().copied().collect()
-    }
-
-    fn touch_with_relatives(&mut self, address: PciAddress) {
-        let mut around = vec![address];
-        if let Some(entry) = self.entries.get(&address) {
-            around.extend(self.relatives(&entry.facts.device));
-        }
-        let members = self.group_members(&around);
-        self.dirty.extend(around);
-        self.dirty.extend(members);
-    }
-
-    /// Puts relatives of a device, and the groups of all of them, where they belong after the device was held or freed.
-    fn refresh_around(&mut self, address: PciAddress, relatives: &[PciAddress]) {
-        for &relative in relatives {
-            self.refresh(relative);
-        }
-        let around: Vec<PciAddress> = relatives.iter().copied().chain([address]).collect();
-        for member in self.group_members(&around) {
-            if member != address {
-                self.refresh(member);
+    fn link(&mut self, address: PciAddress) {
+        for facts in self.entries.get(&address).into_iter().flat_map(Entry::known_as) {
+            if let Some(parent) = facts.device.physical_function() {
+                self.children.entry(parent).or_default().insert(address);
+            }
+            if let Some(group) = facts.group() {
+                self.groups.entry(group.to_owned()).or_default().insert(address);
             }
         }
     }
 
-    fn link(&mut self, facts: &Facts) {
-        if let Some(parent) = facts.device.physical_function() {
-            self.children.entry(parent).or_default().insert(facts.device.address);
-        }
-        if let Some(group) = facts.group() {
-            self.groups.entry(group.to_owned()).or_default().insert(facts.device.address);
+    fn unlink(&mut self, address: PciAddress) {
+        for facts in self.entries.get(&address).into_iter().flat_map(Entry::known_as) {
+            if let Some(parent) = facts.device.physical_function() {
+                remove_from(&mut self.children, &parent, address);
+            }
+            if let Some(group) = facts.group() {
+                remove_from(&mut self.groups, group, address);
+            }
         }
     }
 
-    fn unlink(&mut self, facts: &Facts) {
-        if let Some(parent) = facts.device.physical_function() {
-            remove_from(&mut self.children, &parent, facts.device.address);
+    /// Changes what a known device is, and settles what it had and has to do with; itself it stays where it is.
+    fn alter(&mut self, address: PciAddress, change: impl FnOnce(&mut Entry)) {
+        let mut around = self.around(address);
+        self.unlink(address);
+        if let Some(entry) = self.entries.get_mut(&address) {
+            change(entry);
         }
-        if let Some(group) = facts.group() {
-            remove_from(&mut self.groups, group, facts.device.address);
-        }
+        self.link(address);
+        around.append(&mut self.around(address));
+        self.dirty.insert(address);
+        self.settle(around);
     }
 
     /// Puts a device into the pool where it belongs now, or takes it out.
@@ -1052,9 +1080,8 @@ impl Tracker {
         if let Some(key) = entry.pooled.take() {
             self.pools.hand_out(&key, address);
         }
-        let relatives = self.relatives(&self.entries[&address].facts.device);
-        self.refresh_around(address, &relatives);
-        self.touch_with_relatives(address);
+        self.dirty.insert(address);
+        self.settle(self.around(address));
     }
 
     /// Frees held devices in this order and returns them ordered by address.
@@ -1062,16 +1089,18 @@ impl Tracker {
         for &address in &freed {
             let Some(entry) = self.entries.get_mut(&address) else { continue };
             let Some(hold) = entry.hold.take() else { continue };
-            let next = std::mem::replace(&mut entry.next, Next::Same);
             remove_from(&mut self.owners, hold.owner.as_str(), address);
-            self.touch_with_relatives(address);
+            let mut gone = false;
             // The relatives come back before the device itself does, as in Nova.
-            let relatives = self.relatives(&self.entries[&address].facts.device);
-            self.refresh_around(address, &relatives);
-            match next {
-                Next::Same => self.refresh(address),
-                Next::Change(facts) => self.set_facts(address, *facts),
-                Next::Gone => self.drop_entry(address),
+            self.alter(address, |entry| match std::mem::replace(&mut entry.next, Next::Same) {
+                Next::Same => {}
+                Next::Change(facts) => entry.facts = *facts,
+                Next::Gone => gone = true,
+            });
+            if gone {
+                self.drop_entry(address);
+            } else {
+                self.refresh(address);
             }
         }
         self.version += u64::from(!freed.is_empty());
@@ -1080,53 +1109,38 @@ impl Tracker {
         freed
     }
 
-    /// Gives a device that is not held other facts, and puts it and what it has to do with where they belong.
+    /// Gives a device that is not held other facts.
     fn set_facts(&mut self, address: PciAddress, facts: Facts) {
-        let Some(entry) = self.entries.get_mut(&address) else { return };
-        let old = std::mem::replace(&mut entry.facts, facts);
-        let facts = entry.facts.clone();
-        // What the device had to do with before may have to move as well, and what it has to do with now.
-        let mut around = self.relatives(&old.device);
-        around.extend(old.group().and_then(|group| self.groups.get(group)).into_iter().flatten());
-        self.unlink(&old);
-        self.link(&facts);
-        around.extend(self.relatives(&facts.device));
-        around.retain(|&other| other != address);
-        self.dirty.extend(&around);
-        self.touch_with_relatives(address);
-        self.refresh_around(address, &around);
+        self.alter(address, |entry| entry.facts = facts);
         self.refresh(address);
     }
 
     /// Forgets a device that is not held; its row is deleted with the next changes.
     fn drop_entry(&mut self, address: PciAddress) {
-        self.touch_with_relatives(address);
+        let around = self.around(address);
+        self.unlink(address);
         let Some(entry) = self.entries.remove(&address) else { return };
         if let Some(key) = &entry.pooled {
             self.pools.remove(key, address);
         }
-        let mut around = self.relatives(&entry.facts.device);
-        around.extend(entry.facts.group().and_then(|group| self.groups.get(group)).into_iter().flatten());
-        self.unlink(&entry.facts);
         self.dirty.remove(&address);
         if let Some(saved) = entry.saved {
             self.deleted.insert(address, saved);
         }
-        self.refresh_around(address, &around);
+        self.settle(around);
     }
 
     /// Takes a device that was not known.
     fn add_entry(&mut self, facts: Facts) {
         let address = facts.device.address;
-        self.link(&facts);
         // A row that waits to be deleted is taken up again.
         let saved = self.deleted.remove(&address);
-        let relatives = self.relatives(&facts.device);
         self.entries.insert(address, Entry { saved, ..Entry::free(facts) });
+        self.link(address);
+        self.dirty.insert(address);
         self.refresh(address);
         // A PF that comes back while one of its VFs is held is blocked from the start, and the other way round.
-        self.refresh_around(address, &relatives);
-        self.touch_with_relatives(address);
+        self.settle(self.around(address));
     }
 
     fn facts(&self, device: Device, specs: &DeviceSpecs) -> Result<Facts> {
@@ -1157,10 +1171,9 @@ impl Tracker {
     fn invariants(&self) -> std::result::Result<(), String> {
         let mut pooled = 0;
         for (address, entry) in &self.entries {
-            let device = &entry.facts.device;
             let blocked = self.blocker(&entry.facts).is_some();
-            if entry.hold.is_some() && self.excluded(device).is_some() {
-                return Err(format!("{address} is held beside its PF or VF"));
+            if let Some(pf) = self.held_beside(entry) {
+                return Err(format!("{address} is held beside its PF {pf}"));
             }
             let belongs = entry.facts.assignable.as_ref().filter(|_| entry.hold.is_none() && !blocked);
             if entry.pooled.as_ref() != belongs.map(|assignable| &assignable.key) {

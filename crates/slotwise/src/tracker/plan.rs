@@ -57,15 +57,17 @@ impl Tracker {
         let mut changed = plan.specs != self.specs;
         self.specs = plan.specs;
         for (address, facts) in plan.known {
-            let Some(entry) = self.entries.get_mut(&address) else { continue };
+            let Some(entry) = self.entries.get(&address) else { continue };
             if entry.hold.is_some() {
                 let next = match facts {
                     None => Next::Gone,
                     Some(facts) if facts == entry.facts => Next::Same,
                     Some(facts) => Next::Change(Box::new(facts)),
                 };
-                changed |= next != entry.next;
-                entry.next = next;
+                if next != entry.next {
+                    self.alter(address, |entry| entry.next = next);
+                    changed = true;
+                }
                 continue;
             }
             let was = entry.facts.assignable.is_some();

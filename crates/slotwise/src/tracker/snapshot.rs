@@ -266,10 +266,10 @@ impl Tracker {
             if stored.dirty {
                 tracker.dirty.insert(address);
             }
-            tracker.link(&facts);
             if tracker.entries.insert(address, Entry { facts, hold, next, pooled: None, saved }).is_some() {
                 return Err(invalid(&format!("device {address} is stored twice")));
             }
+            tracker.link(address);
         }
         tracker.restore_pools(stored.pools)?;
         for address in current {
