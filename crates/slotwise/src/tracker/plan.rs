@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Deferred, DeferredChange, Entry, Facts, Next, Retagged, SpecsDiff, SyncReport, Tracker};
+use super::entries::{Entry, Facts, Next};
+use super::{Deferred, DeferredChange, Retagged, SpecsDiff, SyncReport, Tracker};
 use crate::address::PciAddress;
 use crate::device::{Device, DeviceType};
 use crate::error::{Error, ErrorKind, Result};

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Assignable, DeviceGroup, Entry, Facts, Hold, Next, Row, Tracker, TrackerOptions};
+use super::changes::Row;
+use super::entries::{Assignable, Entry, Facts, Hold, Next};
+use super::{DeviceGroup, Tracker, TrackerOptions};
 use crate::address::PciAddress;
 use crate::device::{Device, DeviceType};
 use crate::error::{Error, ErrorKind, Result};

@@ -1,0 +1,394 @@
+//! The devices that a tracker knows, and what keeps them, their relatives, owners, pools and pending changes in step.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::changes::Row;
+use super::{DeferredChange, TrackedDevice, Tracker};
+use crate::address::PciAddress;
+use crate::device::{Device, DeviceStatus, DeviceType};
+use crate::extra_info::ExtraInfo;
+use crate::pool_set::PoolKey;
+use crate::solve::bins::DEVICE_GROUP;
+
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) facts: Facts,
+    pub(super) hold: Option<Hold>,
+    /// What becomes of the device when it is freed; `Same` for a device that is not held.
+    pub(super) next: Next,
+    /// The key of the pool that it is in.
+    pub(super) pooled: Option<PoolKey>,
+    /// What was last written.
+    pub(super) saved: Option<Row>,
+}
+
+/// What is known of a device, and what the rules make of it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Facts {
+    pub(super) device: Device,
+    /// `None` if no rule lets it be handed out.
+    pub(super) assignable: Option<Assignable>,
+}
+
+impl Facts {
+    /// The static group that the device belongs to.
+    pub(super) fn group(&self) -> Option<&str> {
+        self.assignable.as_ref()?.tags.text(DEVICE_GROUP)
+    }
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Assignable {
+    pub(super) tags: ExtraInfo,
+    pub(super) key: PoolKey,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Hold {
+    pub(super) owner: String,
+    pub(super) request_id: Option<String>,
+    pub(super) requester_id: Option<String>,
+    pub(super) allocated: bool,
+    /// The order of claims.
+    pub(super) claim: u64,
+}
+
+impl Hold {
+    /// What a device is that this hold keeps from being handed out.
+    pub(super) fn blocks(&self) -> DeviceStatus {
+        match self.allocated {
+            true => DeviceStatus::Unavailable,
+            false => DeviceStatus::Unclaimable,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Next {
+    Same,
+    /// Its facts or tags change; it may no longer be assignable.
+    Change(Box<Facts>),
+    /// The host no longer reports it.
+    Gone,
+}
+
+impl Entry {
+    pub(super) fn free(facts: Facts) -> Self {
+        Entry { facts, hold: None, next: Next::Same, pooled: None, saved: None }
+    }
+
+    /// What the host reported last; `None` if the device is gone.
+    pub(super) fn reported(&self) -> Option<&Facts> {
+        match &self.next {
+            Next::Same => Some(&self.facts),
+            Next::Change(facts) => Some(facts),
+            Next::Gone => None,
+        }
+    }
+
+    /// What the device is and, while it is held, what the host reports it to be since. It excludes and is excluded as
+    /// either: a function that became a PF while it was held has VFs now, and is not free.
+    pub(super) fn known_as(&self) -> impl Iterator<Item = &Facts> {
+        let waiting = match &self.next {
+            Next::Change(facts) => Some(facts.as_ref()),
+            Next::Same | Next::Gone => None,
+        };
+        std::iter::once(&self.facts).chain(waiting)
+    }
+
+    pub(super) fn deferred(&self) -> Option<(&Hold, DeferredChange)> {
+        let hold = self.hold.as_ref()?;
+        match &self.next {
+            Next::Same => None,
+            Next::Change(facts) if facts.assignable.is_some() => Some((hold, DeferredChange::Update)),
+            Next::Change(_) | Next::Gone => Some((hold, DeferredChange::Remove)),
+        }
+    }
+}
+
+impl Tracker {
+    pub(super) fn held(&self, address: PciAddress) -> Option<&Hold> {
+        self.entries.get(&address)?.hold.as_ref()
+    }
+
+    /// Whether a relative that excludes a device is held, and what that makes of the device.
+    ///
+    /// A held VF keeps its parent from being handed out even if that is no PF any more. A parent that never was one
+    /// keeps no VF; such a tree is accepted with `allow_missing_parents` only.
+    pub(super) fn excluded(&self, device: &Device) -> Option<DeviceStatus> {
+        match device.physical_function() {
+            Some(parent) => {
+                let parent = self.entries.get(&parent)?;
+                let is_pf = parent.known_as().any(|facts| facts.device.dev_type == DeviceType::Pf);
+                parent.hold.as_ref().filter(|_| is_pf).map(Hold::blocks)
+            }
+            None => {
+                let children = self.children.get(&device.address)?;
+                children.iter().filter_map(|&child| self.held(child)).map(Hold::blocks).max()
+            }
+        }
+    }
+
+    /// The PF of a VF when both are held, which must not be. What only became a PF or a VF while it was held does not
+    /// count: that cannot be helped.
+    pub(super) fn held_beside(&self, entry: &Entry) -> Option<PciAddress> {
+        entry.hold.as_ref()?;
+        let pf = entry.facts.device.physical_function()?;
+        let facts = &self.entries.get(&pf).filter(|pf| pf.hold.is_some())?.facts;
+        (facts.device.dev_type == DeviceType::Pf).then_some(pf)
+    }
+
+    /// What keeps a device that is not held itself from being handed out: a relative, or another device of its group.
+    pub(super) fn blocker(&self, facts: &Facts) -> Option<DeviceStatus> {
+        let own = self.excluded(&facts.device);
+        let Some(members) = facts.group().and_then(|group| self.groups.get(group)) else { return own };
+        let others = members.iter().filter(|&&member| member != facts.device.address);
+        let blocks = |member: &PciAddress| {
+            let entry = self.entries.get(member)?;
+            entry.hold.as_ref().map(Hold::blocks).max(self.excluded(&entry.facts.device))
+        };
+        others.filter_map(blocks).max().max(own)
+    }
+
+    pub(super) fn status(&self, entry: &Entry) -> DeviceStatus {
+        match &entry.hold {
+            Some(hold) if hold.allocated => DeviceStatus::Allocated,
+            Some(_) => DeviceStatus::Claimed,
+            None => self.blocker(&entry.facts).unwrap_or_default(),
+        }
+    }
+
+    pub(super) fn tracked(&self, entry: &Entry) -> Option<TrackedDevice> {
+        if entry.hold.is_none() && entry.facts.assignable.is_none() {
+            return None;
+        }
+        let hold = entry.hold.as_ref();
+        Some(TrackedDevice {
+            status: self.status(entry),
+            owner: hold.map(|hold| hold.owner.clone()),
+            request_id: hold.and_then(|hold| hold.request_id.clone()),
+            requester_id: hold.and_then(|hold| hold.requester_id.clone()),
+            tags: entry.facts.assignable.as_ref().map(|a| a.tags.clone()).unwrap_or_default(),
+            device: entry.facts.device.clone(),
+        })
+    }
+
+    /// The devices that this one may block or set free, ordered by address: a PF's VFs or a VF's PF, and the other
+    /// devices of its group and of theirs.
+    pub(super) fn around(&self, address: PciAddress) -> BTreeSet<PciAddress> {
+        let facts = |address| self.entries.get(address).into_iter().flat_map(Entry::known_as);
+        let mut around = BTreeSet::new();
+        for facts in facts(&address) {
+            match facts.device.physical_function() {
+                Some(parent) => around.extend([parent]),
+                None => around.extend(self.children.get(&address).into_iter().flatten()),
+            }
+        }
+        if !self.groups.is_empty() {
+            let groups = around.iter().chain([&address]).flat_map(facts).filter_map(Facts::group);
+            let members: Vec<PciAddress> =
+                groups.filter_map(|group| self.groups.get(group)).flatten().copied().collect();
+            around.extend(members);
+        }
+        around.remove(&address);
+        around
+    }
+
+    /// Puts devices where they belong after one that may block them has changed.
+    pub(super) fn settle(&mut self, around: BTreeSet<PciAddress>) {
+        for address in around {
+            self.dirty.insert(address);
+            self.refresh(address);
+        }
+    }
+
+    pub(super) fn link(&mut self, address: PciAddress) {
+        for facts in self.entries.get(&address).into_iter().flat_map(Entry::known_as) {
+            if let Some(parent) = facts.device.physical_function() {
+                self.children.entry(parent).or_default().insert(address);
+            }
+            if let Some(group) = facts.group() {
+                self.groups.entry(group.to_owned()).or_default().insert(address);
+            }
+        }
+    }
+
+    pub(super) fn unlink(&mut self, address: PciAddress) {
+        for facts in self.entries.get(&address).into_iter().flat_map(Entry::known_as) {
+            if let Some(parent) = facts.device.physical_function() {
+                remove_from(&mut self.children, &parent, address);
+            }
+            if let Some(group) = facts.group() {
+                remove_from(&mut self.groups, group, address);
+            }
+        }
+    }
+
+    /// Changes what a known device is, and settles what it had and has to do with; itself it stays where it is.
+    pub(super) fn alter(&mut self, address: PciAddress, change: impl FnOnce(&mut Entry)) {
+        let mut around = self.around(address);
+        self.unlink(address);
+        if let Some(entry) = self.entries.get_mut(&address) {
+            change(entry);
+        }
+        self.link(address);
+        around.append(&mut self.around(address));
+        self.dirty.insert(address);
+        self.settle(around);
+    }
+
+    /// Puts a device into the pool where it belongs now, or takes it out.
+    pub(super) fn refresh(&mut self, address: PciAddress) {
+        let Some(entry) = self.entries.get(&address) else { return };
+        let free = entry.hold.is_none() && self.blocker(&entry.facts).is_none();
+        let belongs =
+            entry.facts.assignable.as_ref().filter(|_| free).map(|assignable| assignable.key.clone());
+        if belongs == entry.pooled {
+            return;
+        }
+        if let Some(key) = &entry.pooled {
+            self.pools.remove(key, address);
+        }
+        if let Some(key) = &belongs {
+            self.pools.add(key, address);
+        }
+        if let Some(entry) = self.entries.get_mut(&address) {
+            entry.pooled = belongs;
+        }
+    }
+
+    /// Holds a free device, and takes out of the pools what it excludes.
+    pub(super) fn hold(&mut self, address: PciAddress, hold: Hold) {
+        self.owners.entry(hold.owner.clone()).or_default().insert(address);
+        let Some(entry) = self.entries.get_mut(&address) else { return };
+        entry.hold = Some(hold);
+        if let Some(key) = entry.pooled.take() {
+            self.pools.hand_out(&key, address);
+        }
+        self.dirty.insert(address);
+        self.settle(self.around(address));
+    }
+
+    /// Frees held devices in this order and returns them ordered by address.
+    pub(super) fn free_all(&mut self, mut freed: Vec<PciAddress>) -> Vec<PciAddress> {
+        for &address in &freed {
+            let Some(entry) = self.entries.get_mut(&address) else { continue };
+            let Some(hold) = entry.hold.take() else { continue };
+            remove_from(&mut self.owners, hold.owner.as_str(), address);
+            let mut gone = false;
+            // The relatives come back before the device itself does, as in Nova.
+            self.alter(address, |entry| match std::mem::replace(&mut entry.next, Next::Same) {
+                Next::Same => {}
+                Next::Change(facts) => entry.facts = *facts,
+                Next::Gone => gone = true,
+            });
+            if gone {
+                self.drop_entry(address);
+            } else {
+                self.refresh(address);
+            }
+        }
+        self.version += u64::from(!freed.is_empty());
+        self.check();
+        freed.sort_unstable();
+        freed
+    }
+
+    /// Gives a device that is not held other facts.
+    pub(super) fn set_facts(&mut self, address: PciAddress, facts: Facts) {
+        self.alter(address, |entry| entry.facts = facts);
+        self.refresh(address);
+    }
+
+    /// Forgets a device that is not held; its row is deleted with the next changes.
+    pub(super) fn drop_entry(&mut self, address: PciAddress) {
+        let around = self.around(address);
+        self.unlink(address);
+        let Some(entry) = self.entries.remove(&address) else { return };
+        if let Some(key) = &entry.pooled {
+            self.pools.remove(key, address);
+        }
+        self.dirty.remove(&address);
+        if let Some(saved) = entry.saved {
+            self.deleted.insert(address, saved);
+        }
+        self.settle(around);
+    }
+
+    /// Takes a device that was not known.
+    pub(super) fn add_entry(&mut self, facts: Facts) {
+        let address = facts.device.address;
+        // A row that waits to be deleted is taken up again.
+        let saved = self.deleted.remove(&address);
+        self.entries.insert(address, Entry { saved, ..Entry::free(facts) });
+        self.link(address);
+        self.dirty.insert(address);
+        self.refresh(address);
+        // A PF that comes back while one of its VFs is held is blocked from the start, and the other way round.
+        self.settle(self.around(address));
+    }
+
+    /// Checks the invariants in debug builds: one owner per device, PF and VFs exclude each other, pools and index agree.
+    pub(super) fn check(&self) {
+        if cfg!(debug_assertions)
+            && let Err(broken) = self.invariants()
+        {
+            unreachable!("the tracker contradicts itself: {broken}");
+        }
+    }
+
+    pub(super) fn invariants(&self) -> Result<(), String> {
+        let mut pooled = 0;
+        for (address, entry) in &self.entries {
+            let blocked = self.blocker(&entry.facts).is_some();
+            if let Some(pf) = self.held_beside(entry) {
+                return Err(format!("{address} is held beside its PF {pf}"));
+            }
+            let belongs = entry.facts.assignable.as_ref().filter(|_| entry.hold.is_none() && !blocked);
+            if entry.pooled.as_ref() != belongs.map(|assignable| &assignable.key) {
+                return Err(format!("{address} is in the wrong pool"));
+            }
+            if let Some(key) = &entry.pooled {
+                pooled += 1;
+                if !self.pools.has_device(key, *address) {
+                    return Err(format!("{address} is missing from its pool"));
+                }
+            }
+            let owned = entry
+                .hold
+                .as_ref()
+                .is_some_and(|hold| self.owners.get(&hold.owner).is_some_and(|held| held.contains(address)));
+            if owned != entry.hold.is_some() {
+                return Err(format!("{address} is missing from its owner"));
+            }
+            if entry.hold.is_none() && entry.next != Next::Same {
+                return Err(format!("{address} is free but has a deferred change"));
+            }
+        }
+        if self.pools().list.iter().any(|pool| pool.count as usize != pool.devices.len()) {
+            return Err("a pool counts wrongly".to_owned());
+        }
+        if self.pools().free() != pooled {
+            return Err("a pool holds a device that is not free".to_owned());
+        }
+        let owned: usize = self.owners.values().map(BTreeSet::len).sum();
+        if owned != self.entries.values().filter(|entry| entry.hold.is_some()).count() {
+            return Err("an owner holds a device that is not held".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// Removes an element from a set in a map, and the set with it when it was the last.
+fn remove_from<K, Q>(sets: &mut BTreeMap<K, BTreeSet<PciAddress>>, key: &Q, address: PciAddress)
+where
+    K: std::borrow::Borrow<Q> + Ord,
+    Q: Ord + ?Sized,
+{
+    if let Some(set) = sets.get_mut(key) {
+        set.remove(&address);
+        if set.is_empty() {
+            sets.remove(key);
+        }
+    }
+}
