@@ -1242,6 +1242,9 @@ uint32_t slotwise_tracker_claim_fit(struct slotwise_tracker *tracker,
  * `claims` is a JSON array of `{"owner", "workload"}`. The answer is that of slotwise_tracker_fit(), spanning the requests of
  * all workloads in order; devices are claimed when `outcome` is SLOTWISE_OUTCOME_FITS. `fit` may be NULL.
  *
+ * If one of several workloads has strategy `nova`, they are only served one after the other, and a *no* is about the first for
+ * which those before it left too little: it names that claim, and counts the requests of it alone.
+ *
  * Fails as slotwise_workload_parse() and slotwise_tracker_claim() do, with the index of the claim in the path, and with
  * SLOTWISE_ERROR_INVALID_REQUEST where one of several workloads leaves its NUMA cells to be chosen.
  *

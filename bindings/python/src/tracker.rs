@@ -223,6 +223,9 @@ impl Tracker {
     /// Claims devices for several workloads together: for all of them, or for none.
     ///
     /// ``claims`` is a list of dicts with ``owner`` and ``workload``. The fit spans the requests of all workloads, in order.
+    ///
+    /// If one of several workloads has strategy ``nova``, they are only served one after the other, and a *no* is about the
+    /// first for which those before it left too little: it names that claim, and counts the requests of it alone.
     fn claim_all(&self, claims: &Bound<'_, PyAny>) -> PyResult<Fit> {
         let parsed: Vec<engine::Claim> = convert::document(claims, "claims")?;
         let fit = call(claims.py(), || self.0.write(|tracker| tracker.claim_all(&parsed)))?;

@@ -59,6 +59,9 @@ impl Tracker {
     /// Under strategy `exact` *no* means that no joint assignment exists. The answer spans the requests of all
     /// workloads, in order. The call has one search budget for all that it does, the largest of the workloads'.
     ///
+    /// If one of several workloads has strategy `nova`, they are only served one after the other. *No* is then about the
+    /// first for which those before it left too little: it names that claim, and counts the requests of it alone.
+    ///
     /// # Errors
     ///
     /// As [`Tracker::claim`], with the workload's index as place; [`ErrorKind::LimitExceeded`] for more than
@@ -95,16 +98,22 @@ impl Tracker {
                     all.cut_short |= assignment.cut_short;
                 }
                 other => {
-                    failed = Some(other);
+                    failed = Some((i, other));
                     break;
                 }
             }
         }
-        let Some(failed) = failed else {
+        let Some((at, mut failed)) = failed else {
             *self = attempt;
             return Ok(Fit::Fits(all));
         };
-        if claims.len() == 1 || claims.iter().any(|claim| claim.workload.strategy == Strategy::Nova) {
+        if claims.len() == 1 {
+            return Ok(failed);
+        }
+        if claims.iter().any(|claim| claim.workload.strategy == Strategy::Nova) {
+            if let Fit::NoFit(no) = &mut failed {
+                no.message = format!("claims[{at}], after those before it, {}", no.message);
+            }
             return Ok(failed);
         }
         let fit = solve::joint(self.pools(), &workloads, Some(self), &budget)?;
