@@ -701,3 +701,93 @@ fn a_policy_that_abstains_from_some_hosts_judges_none() {
         explained.message
     );
 }
+
+#[test]
+fn a_batch_heeds_that_a_policy_tells_hosts_apart_that_look_alike() {
+    /// Refuses the second host for whoever wants two devices.
+    struct SmallOnly;
+    impl Policy for SmallOnly {
+        fn name(&self) -> &str {
+            "small-only"
+        }
+        fn scope(&self) -> Scope {
+            Scope { filter: true, names: true, requests: true, ..Scope::NOTHING }
+        }
+        fn filter(&self, query: &Query<'_>, hosts: &HostTable) -> slotwise::Result<Option<Verdicts>> {
+            let mut verdicts = Verdicts::all_pass(hosts.len());
+            let second = numbers(hosts).iter().position(|&number| number == 1);
+            if let Some(host) = second.filter(|_| query.workload.requests[0].count == 2) {
+                verdicts.refuse(host, "it is for small ones");
+            }
+            Ok(Some(verdicts))
+        }
+    }
+    let mut fleet = Fleet::new();
+    for i in 0..2 {
+        fleet
+            .put_json(
+                &name(i),
+                r#"[{"vendor_id": "10de", "product_id": "2330", "numa_node": null, "count": 2}]"#,
+                None,
+                None,
+            )
+            .expect("valid");
+    }
+    let item = |owner: &str, count| BatchItem { owner: owner.to_owned(), workload: workload(count, "2330") };
+    for items in [[item("a", 1), item("b", 2)], [item("b", 2), item("a", 1)]] {
+        let batch = Batch { items: items.to_vec(), ..Batch::default() };
+        let placed = fleet.place(&batch, &[&SmallOnly]).expect("a valid batch");
+        assert_eq!(placed.outcome, BatchOutcome::Placed);
+        for (item, place) in batch.items.iter().zip(placed.items) {
+            assert_eq!(place.map(|place| place.host), Some(u32::from(item.owner == "a")), "{}", item.owner);
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_is_not_to_the_batch_is_not_reserved() {
+    let mut fleet = Fleet::new();
+    let pools = r#"[{"vendor_id": "10de", "product_id": "2330", "numa_node": null, "count": 8}]"#;
+    for i in 0..2 {
+        fleet.put_json(&name(i), pools, None, None).expect("valid");
+        let rack = ExtraInfo::try_from([("rack", name(i).as_str())]).expect("a tag");
+        fleet.set_tags(&name(i), &rack).expect("a known host");
+    }
+    let item = |owner: &str| BatchItem { owner: owner.to_owned(), workload: workload(2, "2330") };
+    let rule = AffinityRule {
+        items: vec![0, 1],
+        relation: Relation::Distinct,
+        key: "rack".to_owned(),
+        hosts: vec![],
+    };
+    let batch = Batch { items: vec![item("a"), item("b")], rules: vec![rule], ..Batch::default() };
+    let placed = fleet.place(&batch, &[]).expect("a valid batch");
+    assert_eq!(placed.outcome, BatchOutcome::Placed);
+    let before = fleet.snapshot();
+
+    let twice = Batch { items: vec![item("a"), item("a")], ..batch.clone() };
+    let mut more = placed.clone();
+    more.items[0].as_mut().expect("a place").assignment.requests[0].picks[0].count = 3;
+    let mut elsewhere = placed.clone();
+    elsewhere.items[0].as_mut().expect("a place").host = placed.items[1].as_ref().expect("a place").host;
+    let mut another = batch.clone();
+    another.items[1].workload = workload(2, "1528");
+    for (batch, placed, kind, place) in [
+        (&twice, &placed, ErrorKind::InvalidArgument, "batch.items[1].owner"),
+        (&batch, &more, ErrorKind::InvalidArgument, "placed.items[0]"),
+        (&another, &placed, ErrorKind::InvalidArgument, "placed.items[1]"),
+        (&batch, &elsewhere, ErrorKind::Conflict, "placed.items[1]"),
+    ] {
+        let error = fleet.reserve_placed(batch, placed, 1).expect_err("not an answer to this batch");
+        assert_eq!((error.kind(), error.place().path.as_str()), (kind, place), "{error}");
+        assert_eq!(fleet.snapshot(), before);
+    }
+    // A tag that changed since.
+    let rack = ExtraInfo::try_from([("rack", "one")]).expect("a tag");
+    for i in 0..2 {
+        fleet.set_tags(&name(i), &rack).expect("a known host");
+    }
+    let error = fleet.reserve_placed(&batch, &placed, 1).expect_err("both are in one rack");
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert_eq!(fleet.reservations().len(), 0);
+}

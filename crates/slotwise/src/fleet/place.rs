@@ -10,6 +10,7 @@ use super::host_set::HostSet;
 use super::rank::{RankOptions, Weigher};
 use crate::error::{Error, ErrorKind, Result};
 use crate::extra_info::ExtraInfo;
+use crate::filter::Prepared;
 use crate::fit::{Assignment, Fit};
 use crate::limits;
 use crate::policy::Policy;
@@ -122,7 +123,7 @@ pub enum BatchOutcome {
     Partial,
     /// No item has a place; with [`BatchMode::Joint`] that means that not all can have one together.
     NoFit,
-    /// The budget ran out before a place for all was found or ruled out; no item has a place.
+    /// The budget, or that of a workload, ran out before a place was found or ruled out; no item has a place.
     Undecided,
 }
 
@@ -204,13 +205,13 @@ impl Fleet {
         batch.validate().map_err(|e| e.inside("batch"))?;
         let mut search = Search::new(self, batch, policies).map_err(|e| e.inside("batch"))?;
         let count = batch.items.len();
-        let impossible: Vec<usize> = (0..count).filter(|&i| search.candidates(i).is_empty()).collect();
+        let impossible: Vec<usize> = (0..count).filter(|&i| search.list(i).is_empty()).collect();
         let mut outcome = match batch.mode {
             BatchMode::Joint if !impossible.is_empty() => BatchOutcome::NoFit,
             BatchMode::Joint => match search.joint() {
                 Some(true) => BatchOutcome::Placed,
-                Some(false) => BatchOutcome::NoFit,
-                None => BatchOutcome::Undecided,
+                Some(false) if !search.is_open => BatchOutcome::NoFit,
+                Some(false) | None => BatchOutcome::Undecided,
             },
             BatchMode::BestEffort => search.best_effort(),
         };
@@ -222,7 +223,7 @@ impl Fleet {
                 }
             }
             if items.iter().all(Option::is_none) && count > 0 {
-                outcome = BatchOutcome::NoFit;
+                outcome = if search.is_open { BatchOutcome::Undecided } else { BatchOutcome::NoFit };
             }
         }
         Ok(Placed { outcome, items, impossible, sequence: self.sequence() })
@@ -230,11 +231,15 @@ impl Fleet {
 
     /// Reserves what [`Fleet::place`] found for a batch, all of it or nothing.
     ///
+    /// Policies are not asked again.
+    ///
     /// # Errors
     ///
-    /// [`ErrorKind::Conflict`] when the fleet changed since; [`ErrorKind::InvalidArgument`] when the answer is not to
-    /// this batch; or as [`Fleet::reserve`]. Nothing is reserved then.
+    /// [`ErrorKind::Conflict`] when the fleet changed since, or a host got other tags and a rule is broken now;
+    /// [`ErrorKind::InvalidArgument`] when the answer is not to this batch; or as [`Batch::validate`] and
+    /// [`Fleet::reserve`]. Nothing is reserved then.
     pub fn reserve_placed(&mut self, batch: &Batch, placed: &Placed, expires: u64) -> Result<()> {
+        batch.validate().map_err(|e| e.inside("batch"))?;
         if placed.sequence != self.sequence() {
             return Err(Error::new(ErrorKind::Conflict, "the fleet changed since the batch was placed")
                 .with_help("place it again"));
@@ -243,19 +248,7 @@ impl Fleet {
             return Err(Error::new(ErrorKind::InvalidArgument, "the answer is not to this batch")
                 .with_help("hand over the batch that was placed"));
         }
-        for (i, (item, place)) in batch.items.iter().zip(&placed.items).enumerate() {
-            let Some(place) = place else { continue };
-            self.check_reservation(&item.owner).map_err(|e| e.inside(format!("batch.items[{i}]")))?;
-            let picks =
-                place.assignment.requests.iter().flat_map(|r| r.picks.iter().chain(&r.companion_picks));
-            let known = self.live.contains(place.host)
-                && picks.into_iter().all(|pick| pick.pool < self.rows.lanes(place.host).len());
-            if !known {
-                return Err(Error::new(ErrorKind::InvalidArgument, "the answer is not to this fleet")
-                    .with_help("place the batch again")
-                    .inside(format!("placed.items[{i}]")));
-            }
-        }
+        self.check_placed(batch, placed)?;
         for (item, place) in batch.items.iter().zip(&placed.items) {
             if let Some(place) = place {
                 let pools = self.pools_of(place.host);
@@ -263,6 +256,84 @@ impl Fleet {
             }
         }
         Ok(())
+    }
+
+    /// Whether an answer is one to this batch: each item gets what it asks for of what its host has, and the rules hold.
+    fn check_placed(&self, batch: &Batch, placed: &Placed) -> Result<()> {
+        let mut hosts: BTreeMap<u32, Stock> = BTreeMap::new();
+        for (i, (item, place)) in batch.items.iter().zip(&placed.items).enumerate() {
+            let Some(place) = place else { continue };
+            self.check_reservation(&item.owner).map_err(|e| e.inside(format!("batch.items[{i}]")))?;
+            let taken = self.live.contains(place.host) && {
+                let stock = hosts.entry(place.host).or_insert_with(|| Stock::new(self.pools_of(place.host)));
+                stock.take(&item.workload, &place.assignment).is_some()
+            };
+            if !taken {
+                return Err(Error::new(
+                    ErrorKind::InvalidArgument,
+                    format!("it does not get what it asks for from host {}", place.host),
+                )
+                .with_help("hand over the batch and the answer as they are")
+                .inside(format!("placed.items[{i}]")));
+            }
+        }
+        let mut spots = running(self, batch).map_err(|e| e.inside("batch"))?;
+        for (i, place) in placed.items.iter().enumerate() {
+            let Some(place) = place else { continue };
+            if !allowed(self, batch, &spots, i, place.host) {
+                return Err(Error::new(
+                    ErrorKind::Conflict,
+                    format!("a rule about item {i} no longer holds"),
+                )
+                .with_help("place the batch again")
+                .inside(format!("placed.items[{i}]")));
+            }
+            settle(self, batch, &mut spots, i, place.host);
+        }
+        Ok(())
+    }
+}
+
+/// What a host has left while the items of an answer are served from it.
+struct Stock {
+    pools: Pools,
+    families: Families,
+    counts: Vec<u32>,
+}
+
+impl Stock {
+    fn new(pools: Pools) -> Self {
+        let counts = pools.list.iter().map(|pool| pool.count).collect();
+        Stock { families: Families::new(&pools.list), counts, pools }
+    }
+
+    /// Takes what serves a workload; `None` if that is not what it asks for, or more than there is.
+    fn take(&mut self, workload: &Workload, assignment: &Assignment) -> Option<()> {
+        if assignment.requests.len() != workload.requests.len() {
+            return None;
+        }
+        let cells = assignment.numa_cells.as_deref().unwrap_or(workload.cells());
+        for (request, given) in workload.requests.iter().zip(&assignment.requests) {
+            let wants = (given.option <= request.otherwise.len())
+                .then(|| Prepared::new(&self.pools, workload, request, given.option, cells))?;
+            let mut count = 0_u64;
+            for pick in &given.picks {
+                count += u64::from(pick.count);
+                self.pools.list.get(pick.pool).filter(|pool| wants.allows(pool))?;
+            }
+            if count != u64::from(wants.count) {
+                return None;
+            }
+            for pick in given.picks.iter().chain(&given.companion_picks) {
+                self.counts.get(pick.pool).filter(|&&left| left >= pick.count)?;
+                match workload.strategy {
+                    Strategy::Exact => self.families.take(&mut self.counts, pick.pool, pick.count),
+                    // Nova's fit does not see that a PF and its VFs exclude each other.
+                    Strategy::Nova => self.counts[pick.pool] -= pick.count,
+                }
+            }
+        }
+        Some(())
     }
 }
 
@@ -280,8 +351,47 @@ enum Spot {
     Tag(String),
 }
 
-/// A host's topology, its row, and its value of each rule's tag.
-type Looks<'a> = (u32, &'a [u32], Vec<Option<&'a str>>);
+/// The spot of a host that a rule looks at.
+fn spot(fleet: &Fleet, rule: &AffinityRule, host: u32) -> Option<Spot> {
+    match rule.key.as_str() {
+        "host" => Some(Spot::Host(host)),
+        key => fleet.tags.get(&host)?.text(key).map(|text| Spot::Tag(text.to_owned())),
+    }
+}
+
+/// For each rule where its workloads are that run already.
+fn running(fleet: &Fleet, batch: &Batch) -> Result<Vec<Vec<Spot>>> {
+    let mut all = Vec::with_capacity(batch.rules.len());
+    for (r, rule) in batch.rules.iter().enumerate() {
+        let mut spots = Vec::new();
+        for (h, host) in rule.hosts.iter().enumerate() {
+            let id = fleet.id(host).map_err(|e| e.inside(format!("rules[{r}].hosts[{h}]")))?;
+            spots.extend(spot(fleet, rule, id));
+        }
+        all.push(spots);
+    }
+    Ok(all)
+}
+
+/// Whether the rules allow an item on a host, given where the others are.
+fn allowed(fleet: &Fleet, batch: &Batch, spots: &[Vec<Spot>], item: usize, host: u32) -> bool {
+    batch.rules.iter().zip(spots).filter(|(rule, _)| rule.items.contains(&item)).all(|(rule, spots)| {
+        spot(fleet, rule, host).is_some_and(|spot| match rule.relation {
+            Relation::Same => spots.iter().all(|other| *other == spot),
+            Relation::Distinct => !spots.contains(&spot),
+        })
+    })
+}
+
+/// Notes for the rules that an item is on a host.
+fn settle(fleet: &Fleet, batch: &Batch, spots: &mut [Vec<Spot>], item: usize, host: u32) {
+    for (rule, spots) in batch.rules.iter().zip(spots).filter(|(rule, _)| rule.items.contains(&item)) {
+        spots.extend(spot(fleet, rule, host));
+    }
+}
+
+/// A host's topology, its row, its value of each rule's tag, and where policies filter, whose candidate it is.
+type Looks<'a> = (u32, &'a [u32], Vec<Option<&'a str>>, Vec<bool>);
 
 /// Where the search for a host for one item stands.
 #[derive(Default)]
@@ -299,18 +409,38 @@ struct Level<'a> {
 struct Search<'a> {
     fleet: &'a Fleet,
     batch: &'a Batch,
-    /// For each item the hosts that could serve it alone, the best first; items that ask the same share a list.
-    candidates: Vec<Vec<u32>>,
+    /// For each item the hosts that could serve it alone; items that ask the same share a list.
+    lists: Vec<Candidates>,
     list_of: Vec<usize>,
+    /// Whether policies say for each item which hosts it may go to, so that hosts that look alike may differ in that.
+    is_judged: bool,
     on_host: BTreeMap<u32, OnHost>,
     /// For each rule where its items are, those that run already among them.
     spots: Vec<Vec<Spot>>,
     budget: u64,
+    /// Whether a host was passed over because it was not decided whether it serves an item.
+    is_open: bool,
+}
+
+/// The hosts that could serve an item alone.
+struct Candidates {
+    /// The best first.
+    ranked: Vec<u32>,
+    fit: HostSet,
+    /// Whether there are hosts for which that is undecided.
+    is_open: bool,
+}
+
+impl Candidates {
+    /// Whether there is no host, and none that is undecided.
+    fn is_empty(&self) -> bool {
+        self.ranked.is_empty() && !self.is_open
+    }
 }
 
 impl<'a> Search<'a> {
     fn new(fleet: &'a Fleet, batch: &'a Batch, policies: &[&dyn Policy]) -> Result<Self> {
-        let mut candidates = Vec::new();
+        let mut lists: Vec<Candidates> = Vec::new();
         let mut list_of = Vec::new();
         for (i, item) in batch.items.iter().enumerate() {
             let same = batch.items[..i].iter().position(|other| other.workload == item.workload);
@@ -327,72 +457,52 @@ impl<'a> Search<'a> {
                 weighers: batch.weighers.clone(),
                 ..RankOptions::default()
             };
-            list_of.push(candidates.len());
-            candidates.push(fleet.rank(&item.workload, &options, policies)?.hosts);
+            list_of.push(lists.len());
+            let (ranking, answer) = fleet.rank_answer(&item.workload, &options, policies)?;
+            let is_open = !answer.undecided.is_empty();
+            lists.push(Candidates { ranked: ranking.hosts, fit: answer.hosts, is_open });
         }
-        let mut search = Search {
+        Ok(Search {
             fleet,
             batch,
-            candidates,
+            is_open: lists.iter().any(|list| list.is_open),
+            lists,
             list_of,
+            is_judged: policies.iter().any(|policy| policy.scope().filter),
             on_host: BTreeMap::new(),
-            spots: Vec::new(),
+            spots: running(fleet, batch)?,
             budget: batch.budget.unwrap_or(Batch::DEFAULT_BUDGET),
-        };
-        for (r, rule) in batch.rules.iter().enumerate() {
-            let mut spots = Vec::new();
-            for (h, host) in rule.hosts.iter().enumerate() {
-                let id = fleet.id(host).map_err(|e| e.inside(format!("rules[{r}].hosts[{h}]")))?;
-                spots.extend(search.spot(rule, id));
-            }
-            search.spots.push(spots);
-        }
-        Ok(search)
+        })
+    }
+    fn list(&self, item: usize) -> &Candidates {
+        &self.lists[self.list_of[item]]
     }
 
     fn candidates(&self, item: usize) -> &[u32] {
-        &self.candidates[self.list_of[item]]
+        &self.list(item).ranked
     }
 
-    fn spot(&self, rule: &AffinityRule, host: u32) -> Option<Spot> {
-        match rule.key.as_str() {
-            "host" => Some(Spot::Host(host)),
-            key => self.fleet.tags.get(&host)?.text(key).map(|text| Spot::Tag(text.to_owned())),
-        }
-    }
-
-    /// Whether the rules allow an item on a host, given where the others are.
     fn allowed(&self, item: usize, host: u32) -> bool {
-        self.batch.rules.iter().zip(&self.spots).filter(|(rule, _)| rule.items.contains(&item)).all(
-            |(rule, spots)| {
-                self.spot(rule, host).is_some_and(|spot| match rule.relation {
-                    Relation::Same => spots.iter().all(|other| *other == spot),
-                    Relation::Distinct => !spots.contains(&spot),
-                })
-            },
-        )
+        allowed(self.fleet, self.batch, &self.spots, item, host)
     }
 
     /// Puts an item on a host, if it can be served there together with those that are there.
     ///
-    /// `None` when the budget is spent, or that of the single-host solver.
+    /// `None` when the budget is spent. What the single-host solver cannot decide counts as no, and is noted.
     fn try_host(&mut self, item: usize, host: u32) -> Option<bool> {
         self.budget = self.budget.checked_sub(1)?;
         let mut items = self.on_host.get(&host).map(|on| on.items.clone()).unwrap_or_default();
         items.push(item);
         let workloads: Vec<&Workload> = items.iter().map(|&i| &self.batch.items[i].workload).collect();
-        let assignments = match together(&self.fleet.pools_of(host), &workloads)? {
-            Some(assignments) => assignments,
-            None => return Some(false),
-        };
-        self.on_host.insert(host, OnHost { items, assignments });
-        for (r, rule) in self.batch.rules.iter().enumerate() {
-            if rule.items.contains(&item)
-                && let Some(spot) = self.spot(rule, host)
-            {
-                self.spots[r].push(spot);
+        match together(&self.fleet.pools_of(host), &workloads) {
+            Together::Served(assignments) => self.on_host.insert(host, OnHost { items, assignments }),
+            Together::No => return Some(false),
+            Together::Undecided => {
+                self.is_open = true;
+                return Some(false);
             }
-        }
+        };
+        settle(self.fleet, self.batch, &mut self.spots, item, host);
         Some(true)
     }
 
@@ -403,7 +513,7 @@ impl<'a> Search<'a> {
             None => self.on_host.remove(&host),
         };
         for (r, rule) in self.batch.rules.iter().enumerate() {
-            if rule.items.contains(&item) && self.spot(rule, host).is_some() {
+            if rule.items.contains(&item) && spot(self.fleet, rule, host).is_some() {
                 self.spots[r].pop();
             }
         }
@@ -469,7 +579,9 @@ impl<'a> Search<'a> {
         }
         let tags = fleet.tags.get(&host);
         let values = self.batch.rules.iter().map(|rule| tags.and_then(|tags| tags.text(&rule.key))).collect();
-        Some((fleet.topologies.number(host), fleet.rows.lanes(host), values))
+        let judged = if self.is_judged { self.lists.as_slice() } else { &[] };
+        let serves = judged.iter().map(|list| list.fit.contains(host)).collect();
+        Some((fleet.topologies.number(host), fleet.rows.lanes(host), values, serves))
     }
 
     fn best_effort(&mut self) -> BatchOutcome {
@@ -486,9 +598,10 @@ impl<'a> Search<'a> {
                         break;
                     }
                     Some(false) => {}
-                    // What the single-host solver cannot decide is passed over; without a budget there is no going on.
-                    None if self.budget == 0 => return BatchOutcome::Partial,
-                    None => {}
+                    None => {
+                        self.is_open = true;
+                        return BatchOutcome::Partial;
+                    }
                 }
             }
         }
@@ -496,12 +609,17 @@ impl<'a> Search<'a> {
     }
 }
 
-/// How these workloads can be served together on one host; the outer `None` is undecided.
-#[allow(clippy::option_option)]
-fn together(pools: &Pools, workloads: &[&Workload]) -> Option<Option<Vec<Assignment>>> {
+/// Whether and how some workloads can be served on one host.
+enum Together {
+    Served(Vec<Assignment>),
+    No,
+    Undecided,
+}
+
+fn together(pools: &Pools, workloads: &[&Workload]) -> Together {
     let alone = |w: &&Workload| w.strategy == Strategy::Nova || w.numa_cells_from.is_some();
     if workloads.len() > 1 && workloads.iter().any(alone) {
-        return Some(one_by_one(pools, workloads));
+        return one_by_one(pools, workloads);
     }
     let fit = match workloads {
         [one] => pools.fit(one),
@@ -519,28 +637,32 @@ fn together(pools: &Pools, workloads: &[&Workload]) -> Option<Option<Vec<Assignm
                     cut_short: all.cut_short,
                 });
             }
-            Some(Some(assignments))
+            Together::Served(assignments)
         }
-        Ok(Fit::Undecided(_)) => None,
-        _ => Some(None),
+        Ok(Fit::Undecided(_)) => Together::Undecided,
+        _ => Together::No,
     }
 }
 
 /// One workload after the other, as Nova creates several instances: each sees the pools that those before it left.
-fn one_by_one(pools: &Pools, workloads: &[&Workload]) -> Option<Vec<Assignment>> {
+fn one_by_one(pools: &Pools, workloads: &[&Workload]) -> Together {
     let mut left = pools.clone();
     // Empty pools are dropped as devices are taken; these are the places of those that are left.
     let mut places: Vec<usize> = (0..pools.list.len()).collect();
     let mut assignments = Vec::with_capacity(workloads.len());
     for workload in workloads {
-        let Ok(Fit::Fits(mut assignment)) = left.fit(workload) else { return None };
+        let mut assignment = match left.fit(workload) {
+            Ok(Fit::Fits(assignment)) => assignment,
+            Ok(Fit::Undecided(_)) => return Together::Undecided,
+            _ => return Together::No,
+        };
         let families = Families::new(&left.list);
         let mut counts: Vec<u32> = left.list.iter().map(|pool| pool.count).collect();
         for request in &mut assignment.requests {
             for pick in request.picks.iter_mut().chain(&mut request.companion_picks) {
                 // Strategy nova does not see that a physical function excludes its virtual ones; a claim does.
                 if counts[pick.pool] < pick.count {
-                    return None;
+                    return Together::No;
                 }
                 families.take(&mut counts, pick.pool, pick.count);
                 pick.pool = places[pick.pool];
@@ -557,5 +679,5 @@ fn one_by_one(pools: &Pools, workloads: &[&Workload]) -> Option<Vec<Assignment>>
         left.list.retain(|pool| used(&pool.count));
         assignments.push(assignment);
     }
-    Some(assignments)
+    Together::Served(assignments)
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::Fleet;
-use super::filter::{FilterOptions, POLICY_BATCH, sees_providers};
+use super::filter::{FilterOptions, FleetAnswer, POLICY_BATCH, sees_providers};
 use super::rows::Slot;
 use crate::error::{Error, ErrorKind, Result};
 use crate::filter::Prepared;
@@ -117,7 +117,8 @@ const MAX_COPIES: u32 = 64;
 const NOVA_MAX_DEVICES: u64 = 100;
 
 impl Fleet {
-    /// Ranks the hosts that fit a workload.
+    /// Ranks the hosts that fit a workload; those for which the search budget runs out are left out, and are named by
+    /// [`Fleet::filter`].
     ///
     /// # Errors
     ///
@@ -128,14 +129,24 @@ impl Fleet {
         options: &RankOptions,
         policies: &[&dyn Policy],
     ) -> Result<Ranking> {
+        Ok(self.rank_answer(workload, options, policies)?.0)
+    }
+
+    /// The same with the answer that the ranked hosts are from, which has those that are undecided as well.
+    pub(super) fn rank_answer(
+        &self,
+        workload: &Workload,
+        options: &RankOptions,
+        policies: &[&dyn Policy],
+    ) -> Result<(Ranking, FleetAnswer)> {
         limits::check("number of weighers", options.weighers.len(), limits::MAX_CONSTRAINTS)
             .map_err(|e| e.inside("weighers"))?;
         for (i, weigher) in options.weighers.iter().enumerate() {
             check_number(weigher.multiplier).map_err(|e| e.inside(format!("weighers[{i}].multiplier")))?;
         }
         check_number(options.policy_multiplier).map_err(|e| e.inside("policy_multiplier"))?;
-        let hosts =
-            self.filter(workload, &options.filter, policies).map_err(|e| e.inside("filter"))?.hosts.ids();
+        let answer = self.filter(workload, &options.filter, policies).map_err(|e| e.inside("filter"))?;
+        let hosts = answer.hosts.ids();
         let mut weights: Vec<Vec<f64>> =
             options.weighers.iter().map(|weigher| self.weights(workload, weigher.kind, &hosts)).collect();
         let mut scores = vec![0.0; hosts.len()];
@@ -161,11 +172,12 @@ impl Fleet {
         for weights in &mut weights {
             *weights = order.iter().map(|&i| weights[i]).collect();
         }
-        Ok(Ranking {
+        let ranking = Ranking {
             hosts: order.iter().map(|&i| hosts[i]).collect(),
             scores: order.iter().map(|&i| scores[i]).collect(),
             weights,
-        })
+        };
+        Ok((ranking, answer))
     }
 
     /// Says what the fleet will be asked for, in place of what was declared before.
