@@ -163,6 +163,22 @@ class WrongAnswers(dropin.Case):
         self.assertTrue(read.support_requests(asked("red"), None))
         self.assertFalse(read.support_requests(asked("green"), None))
 
+    def test_w17_a_device_group_is_given_as_a_whole(self) -> None:
+        rules = [{"address": PF_A, "device_group": "one"}, {"address": PF_B, "device_group": "one"}]
+        found = [device(PF_A), device(PF_B, product_id="2222")]
+        first, second = request(alternatives=[{"product_id": "1111"}]), request(1, alternatives=[{"product_id": "2222"}])
+        host = tracker(found, rules)
+        self.assertEqual(sorted(claim(host, 0, first) or []), [PF_A, PF_B])
+        self.assertEqual(host.pools(), [])
+        self.assertIsNone(claim(host, 1, second))
+        host.free(dropin.OWNERS[0])
+        self.assertEqual(claim(host, 1, first, second), [PF_A, PF_B])
+        # A scheduler's pools as well.
+        rows = [pool(device_group="one"), pool(product_id="2222", device_group="one")]
+        host = plain.pci_stats(rows)
+        host.apply_requests(plain.pci_requests([first]), None)
+        self.assertFalse(host.support_requests(plain.pci_requests([second]), None))
+
     def test_w19_pools_follow_the_device(self) -> None:
         found = card(PF_A, parent_ifname="ens1")
         host = tracker(found)

@@ -164,7 +164,8 @@ fn take_number(rest: &mut &[u8]) -> Option<u64> {
 
 /// Fits a workload for a scheduler (``claim`` false) or for a claim.
 ///
-/// Returns the answer and, if it fits, what is taken as ``(pool, count)`` for each request, and what each pool has left.
+/// Returns the answer and, if it fits, what is taken as ``(pool, count)`` for each request, with what comes along of its
+/// device groups, and what each pool has left.
 #[pyfunction]
 #[allow(clippy::type_complexity)]
 pub(crate) fn nova_fit(
@@ -183,7 +184,7 @@ pub(crate) fn nova_fit(
     })?;
     let taken = fit.assignment().zip(left).map(|(assignment, left)| {
         let picks = |request: &engine::RequestAssignment| {
-            request.picks.iter().map(|pick| (pick.pool, pick.count)).collect()
+            request.all_picks().map(|pick| (pick.pool, pick.count)).collect()
         };
         (assignment.requests.iter().map(picks).collect(), left)
     });

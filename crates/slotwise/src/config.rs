@@ -140,9 +140,12 @@ impl Config {
         }
 
         let mut notes = Vec::new();
+        // Assignments come in the order of the text: each line is counted from the last, not from the beginning.
+        let (mut line, mut counted) = (1, 0);
         for assignment in &assignments {
             let entry = assignment.entry(text);
-            let (line, _) = line_column(text, entry.start);
+            line += line_column(&text[counted..], entry.start - counted).0 - 1;
+            counted = entry.start;
             let option = OPTIONS.iter().find(|option| option.is(assignment.section, assignment.key));
             if let Some(KnownOption { section, key, instead: Some(instead), .. }) = option {
                 notes.push(format!("line {line}: [{section}]{key} is an old name; write {instead}"));

@@ -65,6 +65,13 @@ pub struct Assignment {
     pub cut_short: bool,
 }
 
+impl Assignment {
+    /// All picks: for each request what serves it, then what comes along.
+    pub(crate) fn all_picks(&self) -> impl Iterator<Item = &Pick> {
+        self.requests.iter().flat_map(RequestAssignment::all_picks)
+    }
+}
+
 /// What serves one request.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct RequestAssignment {
@@ -83,6 +90,13 @@ pub struct RequestAssignment {
     /// How many companions from which pool.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub companion_picks: Vec<Pick>,
+}
+
+impl RequestAssignment {
+    /// What serves it, then what comes along.
+    pub fn all_picks(&self) -> impl Iterator<Item = &Pick> {
+        self.picks.iter().chain(&self.companion_picks)
+    }
 }
 
 /// A number of devices from one pool.

@@ -19,8 +19,12 @@ use crate::limits;
 /// assert_eq!(error.place().path, "workload.requests[0].count");
 /// ```
 pub fn parse<T: DeserializeOwned>(text: &str, what: &str) -> Result<T> {
-    limits::check("document size in bytes", text.len(), limits::MAX_DOCUMENT_BYTES)
-        .map_err(|e| e.inside(what))?;
+    parse_within(text, what, limits::MAX_DOCUMENT_BYTES)
+}
+
+/// The same with a limit of its own, in bytes.
+pub(crate) fn parse_within<T: DeserializeOwned>(text: &str, what: &str, limit: usize) -> Result<T> {
+    limits::check("document size in bytes", text.len(), limit).map_err(|e| e.inside(what))?;
     let mut reader = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
@@ -62,8 +66,9 @@ pub(crate) fn carry<E: serde::de::Error>(error: &Error) -> E {
 }
 
 fn from_serde(message: &str) -> Error {
-    let carried = message.split(MARK).nth(1).and_then(|inner| serde_json::from_str::<Error>(inner).ok());
-    carried.unwrap_or_else(|| {
+    // At the beginning only: further on a message may quote what the document says.
+    let carried = message.strip_prefix(MARK).and_then(|rest| rest.split(MARK).next());
+    carried.and_then(|error| serde_json::from_str::<Error>(error).ok()).unwrap_or_else(|| {
         // serde_json ends its message with the place, which the error carries on its own.
         let message = message.split(" at line ").next().unwrap_or(message);
         Error::new(ErrorKind::InvalidJson, message)

@@ -353,7 +353,7 @@ impl Pools {
     pub fn left_after(&self, assignment: &Assignment, strategy: Strategy, purpose: Purpose) -> Vec<u32> {
         let families = Families::new(&self.list);
         let mut counts: Vec<u32> = self.list.iter().map(|pool| pool.count).collect();
-        for pick in assignment.requests.iter().flat_map(|request| &request.picks) {
+        for pick in assignment.all_picks() {
             match (strategy, purpose) {
                 (Strategy::Nova, Purpose::Fit) => {
                     if let Some(count) = counts.get_mut(pick.pool) {
@@ -461,7 +461,7 @@ impl Pools {
         let mut counts: Vec<u32> = self.list.iter().map(|pool| pool.count).collect();
         let mut named = std::collections::BTreeSet::new();
         for (r, request) in assignment.requests.iter().enumerate() {
-            for (p, pick) in request.picks.iter().chain(&request.companion_picks).enumerate() {
+            for (p, pick) in request.all_picks().enumerate() {
                 if counts.get(pick.pool).is_none_or(|&count| count < pick.count) {
                     return Err(Error::new(
                         ErrorKind::InvalidState,

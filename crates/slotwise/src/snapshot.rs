@@ -16,6 +16,9 @@ pub(crate) const VERSION: u16 = 1;
 const CODEC_BINCODE_LEGACY: u8 = 1;
 const HEADER: usize = 24;
 
+/// Nothing counts its changes this far; from here on there would be an end to counting.
+pub(crate) const MAX_COUNT: u64 = 1 << 63;
+
 /// What a snapshot is of.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {

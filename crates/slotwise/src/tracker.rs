@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use self::changes::{Row, row_of, status_text};
-use self::entries::{Assignable, Entry, Facts, Hold};
+use self::entries::{Assignable, Entry, Facts, Hold, Statuses};
 use crate::address::PciAddress;
 use crate::device::{Device, DeviceStatus};
 use crate::error::{Error, ErrorKind, Result};
@@ -332,12 +332,10 @@ impl Tracker {
                 .inside(format!("rows[{i}]")));
             }
         }
-        for address in index.into_keys() {
-            tracker.refresh(address);
-            if tracker.row(&tracker.entries[&address]).is_some() {
-                tracker.dirty.insert(address);
-            }
-        }
+        tracker.settle(index.into_keys());
+        let wanted = |entry: &&Entry| entry.hold.is_some() || entry.facts.assignable.is_some();
+        tracker.dirty =
+            tracker.entries.values().filter(wanted).map(|entry| entry.facts.device.address).collect();
         tracker.check();
         Ok(tracker)
     }
@@ -422,13 +420,14 @@ impl Tracker {
     /// attribute counts under null.
     #[must_use]
     pub fn group_by(&self, keys: &[String]) -> Vec<Group> {
+        let statuses = Statuses::new(self);
         let mut groups: BTreeMap<Vec<Option<String>>, Group> = BTreeMap::new();
         for (&address, entry) in &self.entries {
             let Some(assignable) = &entry.facts.assignable else { continue };
             let values: Vec<Option<String>> = keys
                 .iter()
                 .map(|key| match (key.as_str(), assignable.tags.get(key)) {
-                    ("status", _) => Some(self.status(entry)).map(|s| status_text(s).to_owned()),
+                    ("status", _) => Some(statuses.of(entry)).map(|s| status_text(s).to_owned()),
                     ("owner", _) => entry.hold.as_ref().map(|hold| hold.owner.clone()),
                     (_, Some(text)) => text.map(str::to_owned),
                     (key, None) => entry.facts.device.attribute(key).flatten(),
@@ -445,13 +444,14 @@ impl Tracker {
     /// The assignable devices and those that are held, ordered by address.
     #[must_use]
     pub fn devices(&self) -> Vec<TrackedDevice> {
-        self.entries.values().filter_map(|entry| self.tracked(entry)).collect()
+        let statuses = Statuses::new(self);
+        self.entries.values().filter_map(|entry| statuses.tracked(entry)).collect()
     }
 
     /// The device of that address, if it is assignable or held.
     #[must_use]
     pub fn device(&self, address: PciAddress) -> Option<TrackedDevice> {
-        self.tracked(self.entries.get(&address)?)
+        Statuses::new(self).tracked(self.entries.get(&address)?)
     }
 
     /// Why the device of that address is or is not assignable.
@@ -528,7 +528,7 @@ impl Tracker {
             owner: hold.owner.clone(),
             request_id: hold.request_id.clone(),
             requester_id: hold.requester_id.clone(),
-            status: self.status(entry),
+            status: Statuses::new(self).of(entry),
             pci_slot: device.address,
             pci_vendor_info: format!("{}:{}", device.vendor_id, device.product_id),
             physical_network: text("physical_network"),

@@ -17,8 +17,6 @@ use crate::snapshot::invalid;
 pub(super) struct Class {
     /// An empty pool with the class's attributes, so that a request can be asked whether it may use it.
     pub(super) pool: Pool,
-    /// Its place in the stable order of pools.
-    rank: u32,
     /// How many pools and reservations are of this class.
     uses: u64,
 }
@@ -92,7 +90,7 @@ impl Classes {
                     Some(class) => hash(&class.pool),
                     None => 0,
                 });
-                self.list[id as usize] = Some(Class { rank: pool.rank() as u32, pool, uses: 0 });
+                self.list[id as usize] = Some(Class { pool, uses: 0 });
                 self.births.push(id, self.list.len());
                 id
             }
@@ -130,13 +128,8 @@ impl Classes {
                 });
             }
         }
-        self.list.push(class.map(|(pool, uses)| Class { rank: pool.rank() as u32, pool, uses }));
+        self.list.push(class.map(|(pool, uses)| Class { pool, uses }));
         Ok(())
-    }
-
-    /// How many attributes pools of this class have.
-    pub(super) fn rank(&self, class: u32) -> u32 {
-        self.get(class).map_or(0, |class| class.rank)
     }
 
     /// Counts one use less; a class that is not used is forgotten.

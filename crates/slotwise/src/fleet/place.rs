@@ -324,7 +324,7 @@ impl Stock {
             if count != u64::from(wants.count) {
                 return None;
             }
-            for pick in given.picks.iter().chain(&given.companion_picks) {
+            for pick in given.all_picks() {
                 self.counts.get(pick.pool).filter(|&&left| left >= pick.count)?;
                 match workload.strategy {
                     Strategy::Exact => self.families.take(&mut self.counts, pick.pool, pick.count),

@@ -356,6 +356,10 @@ fn kind_of(workload: &Workload) -> Workload {
     for request in &mut kind.requests {
         request.request_id = None;
         request.requester_id = None;
+        // The providers that Nova stores in a request, for strategy nova in any number.
+        for alternative in &mut request.alternatives {
+            alternative.remove("rp_uuids");
+        }
     }
     kind
 }
@@ -365,7 +369,7 @@ fn harm(pools: &Pools, workload: &Workload, demand: &[(Workload, f64)]) -> f64 {
     let Ok(Fit::Fits(assignment)) = pools.fit(workload) else { return 0.0 };
     let families = Families::new(&pools.list);
     let mut counts: Vec<u32> = pools.list.iter().map(|pool| pool.count).collect();
-    for pick in assignment.requests.iter().flat_map(|r| r.picks.iter().chain(&r.companion_picks)) {
+    for pick in assignment.all_picks() {
         // Strategy nova may pick what an earlier pick excludes.
         let count = pick.count.min(counts[pick.pool]);
         families.take(&mut counts, pick.pool, count);

@@ -134,7 +134,7 @@ impl Fleet {
         assignment: &Assignment,
         expires: u64,
     ) {
-        let picks = assignment.requests.iter().flat_map(|r| r.picks.iter().chain(&r.companion_picks));
+        let picks = assignment.all_picks();
         let mut takes: Vec<Take> = Vec::new();
         for pick in picks {
             let pool = &pools.list[pick.pool];

@@ -41,14 +41,12 @@ impl Span {
 /// What is seen of rows while they are read.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    /// Of each class what it is, and how often it occurs.
-    classes: Vec<(u32, u32)>,
+    /// Of each class whether it is rare, if it is there, and how often it occurs.
+    classes: Vec<(Option<bool>, u32)>,
     /// Hosts come in a few models: at the place that its classes give, the model that was seen there last.
     models: Vec<Model>,
     /// The hosts that have a rare class, with the class.
     pub(super) rare: Vec<(u32, u32)>,
-    /// The hosts whose classes are not in the order of their ranks.
-    pub(super) unordered: Vec<u32>,
 }
 
 /// Rows of the same classes.
@@ -58,7 +56,6 @@ struct Model {
     lanes: Vec<u32>,
     /// How many of them were seen since it was last settled.
     rows: u32,
-    unordered: bool,
     rare: bool,
 }
 
@@ -71,16 +68,12 @@ impl Model {
 }
 
 impl Tally {
-    /// What a class is that is not there.
-    const NONE: u32 = u32::MAX;
-
     /// A power of two.
     const MODELS: usize = 1 << 10;
 
-    /// Of each class its rank and whether it is rare.
-    fn new(classes: &[Option<(u32, bool)>]) -> Self {
-        let kind = |(rank, rare): (u32, bool)| rank.min(1 << 24) * 2 + u32::from(rare);
-        let classes = classes.iter().map(|class| (class.map_or(Self::NONE, kind), 0)).collect();
+    /// Of each class that is there whether it is rare.
+    fn new(classes: &[Option<bool>]) -> Self {
+        let classes = classes.iter().map(|class| (*class, 0)).collect();
         Tally { classes, models: vec![Model::default(); Self::MODELS], ..Tally::default() }
     }
 
@@ -104,12 +97,9 @@ impl Tally {
         }
         let model = &mut self.models[place];
         model.rows += 1;
-        if model.unordered {
-            self.unordered.push(host);
-        }
         if model.rare {
-            let of_row =
-                row.iter().map(|lane| lane >> 8).filter(|&class| self.classes[class as usize].0 & 1 == 1);
+            let is_rare = |class: &u32| self.classes[*class as usize].0 == Some(true);
+            let of_row = row.iter().map(|lane| lane >> 8).filter(is_rare);
             self.rare.extend(of_row.map(|class| (host, class)));
         }
         Ok(row.iter().filter(|lane| *lane & LARGE == LARGE).count())
@@ -126,17 +116,13 @@ impl Tally {
     fn learn(&mut self, place: usize, row: &[u32]) -> Result<()> {
         let model = &mut self.models[place];
         model.lanes.clear();
-        (model.unordered, model.rare) = (false, false);
-        let mut before = 0;
+        model.rare = false;
         for lane in row {
-            let kind = self.classes.get((lane >> 8) as usize).map_or(Self::NONE, |(kind, _)| *kind);
-            if kind == Self::NONE {
+            let Some(&(Some(rare), _)) = self.classes.get((lane >> 8) as usize) else {
                 model.lanes.clear();
                 return Err(invalid("a pool is of a class that is not there"));
-            }
-            model.unordered |= kind | 1 < before;
-            model.rare |= kind & 1 == 1;
-            before = kind & !1;
+            };
+            model.rare |= rare;
             model.lanes.push(lane & !LARGE);
         }
         Ok(())
@@ -334,7 +320,7 @@ impl Rows {
         ends: Numbers<'_>,
         lanes: &[u8],
         large: &[(u32, u32, u32)],
-        classes: &[Option<(u32, bool)>],
+        classes: &[Option<bool>],
     ) -> Result<(Self, Tally)> {
         let total = ends.iter().next_back().map_or(0, |end| end as usize);
         if !ends.iter().is_sorted() || total.checked_mul(4) != Some(lanes.len()) {

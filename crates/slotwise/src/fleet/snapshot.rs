@@ -10,7 +10,7 @@ use super::lists::Lists;
 use super::names::Names;
 use super::rank::Demand;
 use super::reserve::{Held, Reservation, Take};
-use super::rows::{Rows, Slot};
+use super::rows::Rows;
 use super::topologies::Topologies;
 use super::{Fleet, HostSet};
 use crate::error::Result;
@@ -19,7 +19,7 @@ use crate::json;
 use crate::limits;
 use crate::numa::{NumaCell, NumaTopology};
 use crate::pool::Pool;
-use crate::snapshot::{self, Kind, Numbers, invalid};
+use crate::snapshot::{self, Kind, MAX_COUNT, Numbers, invalid};
 
 /// The largest payload that is read, in bytes.
 const MAX_PAYLOAD: usize = isize::MAX as usize;
@@ -185,11 +185,11 @@ fn restore(stored: &Stored<'_>) -> Result<Fleet> {
     }
     let classes = 0..fleet.classes.len() as u32;
     let rare = |class| Lists::is_rare(fleet.classes.uses(class), hosts);
-    let traits = |class| fleet.classes.get(class).map(|_| (fleet.classes.rank(class), rare(class)));
-    let traits: Vec<Option<(u32, bool)>> = classes.map(traits).collect();
+    let is_rare: Vec<Option<bool>> =
+        classes.map(|class| fleet.classes.get(class).map(|_| rare(class))).collect();
     let mut tally;
-    (fleet.rows, tally) = Rows::restore(row_ends, stored.lanes, &stored.details.large, &traits)?;
-    fleet.lists = Lists::restore(traits.iter().map(|class| class.is_some_and(|(_, rare)| rare)), &tally.rare);
+    (fleet.rows, tally) = Rows::restore(row_ends, stored.lanes, &stored.details.large, &is_rare)?;
+    fleet.lists = Lists::restore(is_rare.iter().map(|rare| *rare == Some(true)), &tally.rare);
     fleet.names = Names::restore(stored.names, name_ends)?;
     fleet.live = HostSet::below(hosts as u32);
     for id in fleet.names.without().collect::<Vec<_>>() {
@@ -210,9 +210,8 @@ fn restore(stored: &Stored<'_>) -> Result<Fleet> {
     if (0..).zip(uses).any(|(class, uses)| fleet.classes.uses(class) != uses) {
         return Err(invalid("a class of pools is not used as often as it says"));
     }
-    // What a provider is worth in the order of pools is known only now.
-    if !tally.unordered.iter().chain(fleet.providers.keys()).all(|&id| fleet.pools_are_in_order(id)) {
-        return Err(invalid("the pools of a host are out of order"));
+    if stored.details.sequence >= MAX_COUNT {
+        return Err(invalid("it counts more changes than there can have been"));
     }
     fleet.journal = Journal::starting_at(stored.details.sequence);
     for (list, stored) in [
@@ -280,18 +279,6 @@ fn restore_details(fleet: &mut Fleet, stored: &Details<'_>, uses: &mut [u64]) ->
         fleet.settle(*id);
     }
     Ok(())
-}
-
-impl Fleet {
-    /// Whether the row of a host is in the stable order of pools.
-    fn pools_are_in_order(&self, id: u32) -> bool {
-        let providers = self.providers.get(&id);
-        let rank = |(slot, Slot { class, .. }): (usize, Slot)| {
-            let provider = providers.is_some_and(|list| list[slot].is_some());
-            self.classes.rank(class) + u32::from(provider)
-        };
-        self.rows.slots(id).enumerate().map(rank).is_sorted()
-    }
 }
 
 fn taken(take: &Take) -> (u32, Option<&str>, u32) {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Tracker;
-use super::entries::{Entry, Hold};
+use super::entries::{Entry, Hold, Statuses};
 use crate::address::PciAddress;
 use crate::change::{Action, Change, FieldChange};
 use crate::device::{Device, DeviceStatus};
@@ -19,17 +19,18 @@ impl Tracker {
     /// The same changes come again until [`Tracker::written`] notes that they were written.
     #[must_use]
     pub fn changes(&self) -> Vec<Change> {
+        let statuses = Statuses::new(self);
         let mut changes: Vec<Change> =
-            self.dirty.iter().filter_map(|&address| self.change(address)).collect();
+            self.dirty.iter().filter_map(|&address| self.change(address, &statuses)).collect();
         let deleted = |&address| Change { address, action: Action::Delete, fields: BTreeMap::new() };
         changes.extend(self.deleted.keys().map(deleted));
         changes.sort_by_key(|change| change.address);
         changes
     }
 
-    pub(super) fn change(&self, address: PciAddress) -> Option<Change> {
+    pub(super) fn change<'a>(&'a self, address: PciAddress, statuses: &Statuses<'a>) -> Option<Change> {
         let entry = self.entries.get(&address)?;
-        let (action, fields) = match (self.row(entry), &entry.saved) {
+        let (action, fields) = match (row(entry, statuses), &entry.saved) {
             (None, None) => return None,
             (None, Some(_)) => (Action::Delete, BTreeMap::new()),
             (Some(row), None) => (Action::Insert, differences(&Row::new(), &row)),
@@ -75,20 +76,24 @@ impl Tracker {
                 }
                 (None, _) => update(self.deleted.entry(address).or_default()),
             }
-            if self.change(address).is_none() {
-                self.dirty.remove(&address);
-            } else {
-                self.dirty.insert(address);
-            }
+        }
+        let statuses = Statuses::new(self);
+        let addresses: BTreeSet<PciAddress> = changes.iter().map(|change| change.address).collect();
+        let (open, done): (BTreeSet<PciAddress>, BTreeSet<PciAddress>) =
+            addresses.into_iter().partition(|&address| self.change(address, &statuses).is_some());
+        self.dirty.extend(open);
+        for address in done {
+            self.dirty.remove(&address);
         }
         Ok(())
     }
+}
 
-    pub(super) fn row(&self, entry: &Entry) -> Option<Row> {
-        let tags = entry.facts.assignable.as_ref().map(|assignable| &assignable.tags);
-        (entry.hold.is_some() || tags.is_some())
-            .then(|| row_of(&entry.facts.device, tags, self.status(entry), entry.hold.as_ref()))
-    }
+/// The row that a device should have; none if it is neither held nor assignable.
+pub(super) fn row<'a>(entry: &'a Entry, statuses: &Statuses<'a>) -> Option<Row> {
+    let tags = entry.facts.assignable.as_ref().map(|assignable| &assignable.tags);
+    (entry.hold.is_some() || tags.is_some())
+        .then(|| row_of(&entry.facts.device, tags, statuses.of(entry), entry.hold.as_ref()))
 }
 
 /// The row of a device in the caller's database.

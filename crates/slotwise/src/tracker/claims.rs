@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::entries::Hold;
+use super::entries::{Edit, Hold};
 use super::{Claim, FreeScope, Tracker, unknown_device};
 use crate::address::PciAddress;
 use crate::error::{Error, ErrorKind, Result};
@@ -131,6 +131,7 @@ impl Tracker {
 
     /// Holds all devices of an assignment.
     fn hold_all(&mut self, owner: &str, requests: &[Request], assignment: &Assignment) {
+        let mut edits = Vec::new();
         for (request, taken) in requests.iter().zip(&assignment.requests) {
             for &address in taken.devices.iter().chain(&taken.companions) {
                 let hold = Hold {
@@ -141,11 +142,11 @@ impl Tracker {
                     claim: self.next_claim,
                 };
                 self.next_claim += 1;
-                self.hold(address, hold);
+                edits.push((address, Edit::Hold(hold)));
             }
         }
-        self.version += u64::from(assignment.requests.iter().any(|taken| !taken.devices.is_empty()));
-        self.check();
+        self.version += u64::from(!edits.is_empty());
+        self.edit(edits);
     }
 
     /// Turns the owner's claims into allocations and returns the devices, ordered by address.
@@ -157,16 +158,8 @@ impl Tracker {
         let held = self.owners.get(owner).ok_or_else(|| unknown_owner(owner))?;
         let claimed: Vec<PciAddress> =
             held.iter().copied().filter(|a| self.held(*a).is_some_and(|hold| !hold.allocated)).collect();
-        for &address in &claimed {
-            if let Some(hold) = self.entries.get_mut(&address).and_then(|entry| entry.hold.as_mut()) {
-                hold.allocated = true;
-            }
-            let around = self.around(address);
-            self.dirty.insert(address);
-            self.settle(around);
-        }
         self.version += u64::from(!claimed.is_empty());
-        self.check();
+        self.edit(claimed.iter().map(|&address| (address, Edit::Allocate)).collect());
         Ok(claimed)
     }
 
@@ -222,6 +215,14 @@ impl Tracker {
         // Claims first, each in the order in which they were made, as Nova does.
         freed.sort_by_key(|a| self.held(*a).map(|hold| (hold.allocated, hold.claim)));
         self.free_all(freed)
+    }
+
+    /// Frees held devices in this order and returns them ordered by address.
+    fn free_all(&mut self, mut freed: Vec<PciAddress>) -> Vec<PciAddress> {
+        self.version += u64::from(!freed.is_empty());
+        self.edit(freed.iter().map(|&address| (address, Edit::Free)).collect());
+        freed.sort_unstable();
+        freed
     }
 }
 

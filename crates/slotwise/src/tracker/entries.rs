@@ -1,5 +1,6 @@
 //! The devices that a tracker knows, and what keeps them, their relatives, owners, pools and pending changes in step.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::changes::Row;
@@ -72,6 +73,25 @@ pub(super) enum Next {
     Gone,
 }
 
+/// What is done to a device.
+#[derive(Debug)]
+pub(super) enum Edit {
+    /// It was not known and is there now.
+    Add(Facts),
+    /// Nobody holds it, and it is gone.
+    Drop,
+    /// Nobody holds it, and it is something else now.
+    Facts(Facts),
+    /// It is held, and something else becomes of it when it is freed.
+    Next(Next),
+    /// It is free, and is held.
+    Hold(Hold),
+    /// It is held, and is allocated now.
+    Allocate,
+    /// It is held, and is freed; what waited for that is done.
+    Free,
+}
+
 impl Entry {
     pub(super) fn free(facts: Facts) -> Self {
         Entry { facts, hold: None, next: Next::Same, pooled: None, saved: None }
@@ -138,68 +158,27 @@ impl Tracker {
         (facts.device.dev_type == DeviceType::Pf).then_some(pf)
     }
 
-    /// What keeps a device that is not held itself from being handed out: a relative, or another device of its group.
-    pub(super) fn blocker(&self, facts: &Facts) -> Option<DeviceStatus> {
-        let own = self.excluded(&facts.device);
-        let Some(members) = facts.group().and_then(|group| self.groups.get(group)) else { return own };
-        let others = members.iter().filter(|&&member| member != facts.device.address);
-        let blocks = |member: &PciAddress| {
-            let entry = self.entries.get(member)?;
-            entry.hold.as_ref().map(Hold::blocks).max(self.excluded(&entry.facts.device))
-        };
-        others.filter_map(blocks).max().max(own)
-    }
-
-    pub(super) fn status(&self, entry: &Entry) -> DeviceStatus {
-        match &entry.hold {
-            Some(hold) if hold.allocated => DeviceStatus::Allocated,
-            Some(_) => DeviceStatus::Claimed,
-            None => self.blocker(&entry.facts).unwrap_or_default(),
-        }
-    }
-
-    pub(super) fn tracked(&self, entry: &Entry) -> Option<TrackedDevice> {
-        if entry.hold.is_none() && entry.facts.assignable.is_none() {
-            return None;
-        }
-        let hold = entry.hold.as_ref();
-        Some(TrackedDevice {
-            status: self.status(entry),
-            owner: hold.map(|hold| hold.owner.clone()),
-            request_id: hold.and_then(|hold| hold.request_id.clone()),
-            requester_id: hold.and_then(|hold| hold.requester_id.clone()),
-            tags: entry.facts.assignable.as_ref().map(|a| a.tags.clone()).unwrap_or_default(),
-            device: entry.facts.device.clone(),
-        })
-    }
-
-    /// The devices that this one may block or set free, ordered by address: a PF's VFs or a VF's PF, and the other
-    /// devices of its group and of theirs.
-    pub(super) fn around(&self, address: PciAddress) -> BTreeSet<PciAddress> {
+    /// What has to do with these devices, ordered by address: what they may block or set free. That is a PF's VFs or a
+    /// VF's PF, and the other devices of its group and of theirs. Of `new` ones, which nobody holds, only the groups.
+    fn around(&self, devices: &[PciAddress], new: &[PciAddress]) -> BTreeSet<PciAddress> {
         let facts = |address| self.entries.get(address).into_iter().flat_map(Entry::known_as);
         let mut around = BTreeSet::new();
-        for facts in facts(&address) {
-            match facts.device.physical_function() {
-                Some(parent) => around.extend([parent]),
-                None => around.extend(self.children.get(&address).into_iter().flatten()),
+        for address in devices {
+            for facts in facts(address) {
+                match facts.device.physical_function() {
+                    Some(parent) => around.extend([parent]),
+                    None => around.extend(self.children.get(address).into_iter().flatten()),
+                }
             }
         }
         if !self.groups.is_empty() {
-            let groups = around.iter().chain([&address]).flat_map(facts).filter_map(Facts::group);
+            let all = around.iter().chain(devices).chain(new);
+            let groups: BTreeSet<&str> = all.flat_map(facts).filter_map(Facts::group).collect();
             let members: Vec<PciAddress> =
-                groups.filter_map(|group| self.groups.get(group)).flatten().copied().collect();
+                groups.into_iter().filter_map(|group| self.groups.get(group)).flatten().copied().collect();
             around.extend(members);
         }
-        around.remove(&address);
         around
-    }
-
-    /// Puts devices where they belong after one that may block them has changed.
-    pub(super) fn settle(&mut self, around: BTreeSet<PciAddress>) {
-        for address in around {
-            self.dirty.insert(address);
-            self.refresh(address);
-        }
     }
 
     pub(super) fn link(&mut self, address: PciAddress) {
@@ -224,108 +203,106 @@ impl Tracker {
         }
     }
 
-    /// Changes what a known device is, and settles what it had and has to do with; itself it stays where it is.
-    pub(super) fn alter(&mut self, address: PciAddress, change: impl FnOnce(&mut Entry)) {
-        let mut around = self.around(address);
+    /// Makes these changes, each to another device, and puts these devices and all around them where they belong then.
+    pub(super) fn edit(&mut self, edits: Vec<(PciAddress, Edit)>) {
+        let (mut known, mut new) = (Vec::new(), Vec::new());
+        for (address, edit) in &edits {
+            if matches!(edit, Edit::Add(_)) { &mut new } else { &mut known }.push(*address);
+        }
+        let mut around = self.around(&known, &[]);
+        for (address, edit) in edits {
+            self.edit_one(address, edit);
+        }
+        around.append(&mut self.around(&known, &new));
+        for address in known.iter().chain(&new) {
+            around.remove(address);
+        }
+        // What is around comes back before the devices themselves do, as in Nova.
+        let order: Vec<PciAddress> = around.into_iter().chain(known).chain(new).collect();
+        self.dirty.extend(order.iter().filter(|address| self.entries.contains_key(address)));
+        self.settle(order);
+        self.check();
+    }
+
+    fn edit_one(&mut self, address: PciAddress, edit: Edit) {
+        match edit {
+            Edit::Add(facts) => {
+                // A row that waits to be deleted is taken up again.
+                let saved = self.deleted.remove(&address);
+                self.entries.insert(address, Entry { saved, ..Entry::free(facts) });
+                self.link(address);
+            }
+            Edit::Hold(hold) => {
+                self.owners.entry(hold.owner.clone()).or_default().insert(address);
+                let Some(entry) = self.entries.get_mut(&address) else { return };
+                entry.hold = Some(hold);
+                if let Some(key) = entry.pooled.take() {
+                    self.pools.hand_out(&key, address);
+                }
+            }
+            Edit::Allocate => {
+                if let Some(hold) = self.entries.get_mut(&address).and_then(|entry| entry.hold.as_mut()) {
+                    hold.allocated = true;
+                }
+            }
+            Edit::Facts(facts) => self.relink(address, |entry| entry.facts = facts),
+            Edit::Next(next) => self.relink(address, |entry| entry.next = next),
+            Edit::Free => {
+                let Some(entry) = self.entries.get_mut(&address) else { return };
+                let Some(hold) = entry.hold.take() else { return };
+                remove_from(&mut self.owners, hold.owner.as_str(), address);
+                match &entry.next {
+                    Next::Same => {}
+                    Next::Gone => self.edit_one(address, Edit::Drop),
+                    Next::Change(_) => self.relink(address, |entry| {
+                        if let Next::Change(facts) = std::mem::replace(&mut entry.next, Next::Same) {
+                            entry.facts = *facts;
+                        }
+                    }),
+                }
+            }
+            Edit::Drop => {
+                self.unlink(address);
+                let Some(entry) = self.entries.remove(&address) else { return };
+                if let Some(key) = &entry.pooled {
+                    self.pools.remove(key, address);
+                }
+                self.dirty.remove(&address);
+                // Its row is deleted with the next changes.
+                if let Some(saved) = entry.saved {
+                    self.deleted.insert(address, saved);
+                }
+            }
+        }
+    }
+
+    /// Changes what a device is known as.
+    fn relink(&mut self, address: PciAddress, change: impl FnOnce(&mut Entry)) {
         self.unlink(address);
         if let Some(entry) = self.entries.get_mut(&address) {
             change(entry);
         }
         self.link(address);
-        around.append(&mut self.around(address));
-        self.dirty.insert(address);
-        self.settle(around);
     }
 
-    /// Puts a device into the pool where it belongs now, or takes it out.
-    pub(super) fn refresh(&mut self, address: PciAddress) {
-        let Some(entry) = self.entries.get(&address) else { return };
-        let free = entry.hold.is_none() && self.blocker(&entry.facts).is_none();
-        let belongs =
-            entry.facts.assignable.as_ref().filter(|_| free).map(|assignable| assignable.key.clone());
-        if belongs == entry.pooled {
-            return;
-        }
-        if let Some(key) = &entry.pooled {
-            self.pools.remove(key, address);
-        }
-        if let Some(key) = &belongs {
-            self.pools.add(key, address);
-        }
-        if let Some(entry) = self.entries.get_mut(&address) {
+    /// Puts devices into the pools where they belong now, or takes them out, in this order.
+    pub(super) fn settle(&mut self, order: impl IntoIterator<Item = PciAddress>) {
+        let statuses = Statuses::new(self);
+        let moves = order.into_iter().filter_map(|address| {
+            let entry = self.entries.get(&address)?;
+            let belongs = statuses.belongs(entry);
+            (belongs != entry.pooled.as_ref()).then(|| (address, belongs.cloned()))
+        });
+        for (address, belongs) in moves.collect::<Vec<_>>() {
+            let Some(entry) = self.entries.get_mut(&address) else { continue };
+            if let Some(key) = &entry.pooled {
+                self.pools.remove(key, address);
+            }
+            if let Some(key) = &belongs {
+                self.pools.add(key, address);
+            }
             entry.pooled = belongs;
         }
-    }
-
-    /// Holds a free device, and takes out of the pools what it excludes.
-    pub(super) fn hold(&mut self, address: PciAddress, hold: Hold) {
-        self.owners.entry(hold.owner.clone()).or_default().insert(address);
-        let Some(entry) = self.entries.get_mut(&address) else { return };
-        entry.hold = Some(hold);
-        if let Some(key) = entry.pooled.take() {
-            self.pools.hand_out(&key, address);
-        }
-        self.dirty.insert(address);
-        self.settle(self.around(address));
-    }
-
-    /// Frees held devices in this order and returns them ordered by address.
-    pub(super) fn free_all(&mut self, mut freed: Vec<PciAddress>) -> Vec<PciAddress> {
-        for &address in &freed {
-            let Some(entry) = self.entries.get_mut(&address) else { continue };
-            let Some(hold) = entry.hold.take() else { continue };
-            remove_from(&mut self.owners, hold.owner.as_str(), address);
-            let mut gone = false;
-            // The relatives come back before the device itself does, as in Nova.
-            self.alter(address, |entry| match std::mem::replace(&mut entry.next, Next::Same) {
-                Next::Same => {}
-                Next::Change(facts) => entry.facts = *facts,
-                Next::Gone => gone = true,
-            });
-            if gone {
-                self.drop_entry(address);
-            } else {
-                self.refresh(address);
-            }
-        }
-        self.version += u64::from(!freed.is_empty());
-        self.check();
-        freed.sort_unstable();
-        freed
-    }
-
-    /// Gives a device that is not held other facts.
-    pub(super) fn set_facts(&mut self, address: PciAddress, facts: Facts) {
-        self.alter(address, |entry| entry.facts = facts);
-        self.refresh(address);
-    }
-
-    /// Forgets a device that is not held; its row is deleted with the next changes.
-    pub(super) fn drop_entry(&mut self, address: PciAddress) {
-        let around = self.around(address);
-        self.unlink(address);
-        let Some(entry) = self.entries.remove(&address) else { return };
-        if let Some(key) = &entry.pooled {
-            self.pools.remove(key, address);
-        }
-        self.dirty.remove(&address);
-        if let Some(saved) = entry.saved {
-            self.deleted.insert(address, saved);
-        }
-        self.settle(around);
-    }
-
-    /// Takes a device that was not known.
-    pub(super) fn add_entry(&mut self, facts: Facts) {
-        let address = facts.device.address;
-        // A row that waits to be deleted is taken up again.
-        let saved = self.deleted.remove(&address);
-        self.entries.insert(address, Entry { saved, ..Entry::free(facts) });
-        self.link(address);
-        self.dirty.insert(address);
-        self.refresh(address);
-        // A PF that comes back while one of its VFs is held is blocked from the start, and the other way round.
-        self.settle(self.around(address));
     }
 
     /// Checks the invariants in debug builds: one owner per device, PF and VFs exclude each other, pools and index agree.
@@ -338,14 +315,13 @@ impl Tracker {
     }
 
     pub(super) fn invariants(&self) -> Result<(), String> {
+        let statuses = Statuses::new(self);
         let mut pooled = 0;
         for (address, entry) in &self.entries {
-            let blocked = self.blocker(&entry.facts).is_some();
             if let Some(pf) = self.held_beside(entry) {
                 return Err(format!("{address} is held beside its PF {pf}"));
             }
-            let belongs = entry.facts.assignable.as_ref().filter(|_| entry.hold.is_none() && !blocked);
-            if entry.pooled.as_ref() != belongs.map(|assignable| &assignable.key) {
+            if entry.pooled.as_ref() != statuses.belongs(entry) {
                 return Err(format!("{address} is in the wrong pool"));
             }
             if let Some(key) = &entry.pooled {
@@ -376,6 +352,60 @@ impl Tracker {
             return Err("an owner holds a device that is not held".to_owned());
         }
         Ok(())
+    }
+}
+
+/// What the devices are while a tracker does not change; what a group is, is found out once.
+pub(super) struct Statuses<'a> {
+    tracker: &'a Tracker,
+    groups: RefCell<BTreeMap<&'a str, Option<DeviceStatus>>>,
+}
+
+impl<'a> Statuses<'a> {
+    pub(super) fn new(tracker: &'a Tracker) -> Self {
+        Statuses { tracker, groups: RefCell::default() }
+    }
+
+    pub(super) fn of(&self, entry: &'a Entry) -> DeviceStatus {
+        match &entry.hold {
+            Some(hold) if hold.allocated => DeviceStatus::Allocated,
+            Some(_) => DeviceStatus::Claimed,
+            None => self.blocker(&entry.facts).unwrap_or_default(),
+        }
+    }
+
+    /// What keeps a device that is not held from being handed out: a relative, or another device of its group.
+    fn blocker(&self, facts: &'a Facts) -> Option<DeviceStatus> {
+        let Some(group) = facts.group() else { return self.tracker.excluded(&facts.device) };
+        *self.groups.borrow_mut().entry(group).or_insert_with(|| {
+            let members = self.tracker.groups.get(group).into_iter().flatten();
+            let blocks = |member: &PciAddress| {
+                let entry = self.tracker.entries.get(member)?;
+                entry.hold.as_ref().map(Hold::blocks).max(self.tracker.excluded(&entry.facts.device))
+            };
+            members.filter_map(blocks).max()
+        })
+    }
+
+    /// The pool that a device is in if it is free.
+    fn belongs(&self, entry: &'a Entry) -> Option<&'a PoolKey> {
+        let assignable = entry.facts.assignable.as_ref()?;
+        (entry.hold.is_none() && self.blocker(&entry.facts).is_none()).then_some(&assignable.key)
+    }
+
+    pub(super) fn tracked(&self, entry: &'a Entry) -> Option<TrackedDevice> {
+        if entry.hold.is_none() && entry.facts.assignable.is_none() {
+            return None;
+        }
+        let hold = entry.hold.as_ref();
+        Some(TrackedDevice {
+            status: self.of(entry),
+            owner: hold.map(|hold| hold.owner.clone()),
+            request_id: hold.and_then(|hold| hold.request_id.clone()),
+            requester_id: hold.and_then(|hold| hold.requester_id.clone()),
+            tags: entry.facts.assignable.as_ref().map(|a| a.tags.clone()).unwrap_or_default(),
+            device: entry.facts.device.clone(),
+        })
     }
 }
 

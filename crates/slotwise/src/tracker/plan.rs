@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::entries::{Entry, Facts, Next};
+use super::entries::{Edit, Entry, Facts, Next};
 use super::{Deferred, DeferredChange, Retagged, SpecsDiff, SyncReport, Tracker};
 use crate::address::PciAddress;
 use crate::device::{Device, DeviceType};
@@ -56,6 +56,7 @@ impl Tracker {
     pub(super) fn apply(&mut self, plan: Plan) -> SyncReport {
         let mut report = SyncReport::default();
         let mut changed = plan.specs != self.specs;
+        let mut edits = Vec::new();
         self.specs = plan.specs;
         for (address, facts) in plan.known {
             let Some(entry) = self.entries.get(&address) else { continue };
@@ -66,19 +67,17 @@ impl Tracker {
                     Some(facts) => Next::Change(Box::new(facts)),
                 };
                 if next != entry.next {
-                    self.alter(address, |entry| entry.next = next);
-                    changed = true;
+                    edits.push((address, Edit::Next(next)));
                 }
                 continue;
             }
             let was = entry.facts.assignable.is_some();
             match facts {
                 None => {
-                    self.drop_entry(address);
+                    edits.push((address, Edit::Drop));
                     if was {
                         report.removed.push(address);
                     }
-                    changed = true;
                 }
                 Some(facts) => {
                     let is = facts.assignable.is_some();
@@ -90,14 +89,13 @@ impl Tracker {
                     if same {
                         continue;
                     }
-                    self.set_facts(address, facts);
+                    edits.push((address, Edit::Facts(facts)));
                     match (was, is) {
                         (false, true) => report.added.push(address),
                         (true, false) => report.removed.push(address),
                         (true, true) => report.updated.push(address),
                         (false, false) => {}
                     }
-                    changed = true;
                 }
             }
         }
@@ -105,13 +103,13 @@ impl Tracker {
             if facts.assignable.is_some() {
                 report.added.push(facts.device.address);
             }
-            self.add_entry(facts);
-            changed = true;
+            edits.push((facts.device.address, Edit::Add(facts)));
         }
+        changed |= !edits.is_empty();
+        self.edit(edits);
         report.added.sort_unstable();
         report.deferred = self.deferred();
         self.version += u64::from(changed);
-        self.check();
         report
     }
 

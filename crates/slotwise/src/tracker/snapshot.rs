@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::changes::Row;
-use super::entries::{Assignable, Entry, Facts, Hold, Next};
+use super::changes::{Row, row};
+use super::entries::{Assignable, Entry, Facts, Hold, Next, Statuses};
 use super::{DeviceGroup, Tracker, TrackerOptions};
 use crate::address::PciAddress;
 use crate::device::{Device, DeviceType};
@@ -16,13 +16,16 @@ use crate::limits;
 use crate::numa::{NumaCell, NumaTopology};
 use crate::pool::Pool;
 use crate::pool_set::{PoolKey, PoolSet};
-use crate::snapshot::{self, Kind, VERSION, invalid};
+use crate::snapshot::{self, Kind, MAX_COUNT, VERSION, invalid};
 use crate::spec::DeviceSpecs;
 
 const FORMAT: &str = "slotwise-tracker";
 
-/// The largest payload that is read, in bytes.
+/// The largest payload that is read, in bytes: a state is several times what its last sync was.
 const MAX_PAYLOAD: usize = 4 * limits::MAX_DOCUMENT_BYTES;
+
+/// The same as JSON, which names every field.
+const MAX_JSON: usize = 2 * MAX_PAYLOAD;
 
 pub(crate) type Texts = BTreeMap<String, Option<String>>;
 
@@ -136,7 +139,7 @@ impl Tracker {
     ///
     /// As [`Tracker::from_snapshot`], and [`ErrorKind::InvalidJson`].
     pub fn from_snapshot_json(text: &str) -> Result<Self> {
-        let document: Document<serde_json::Value> = json::parse(text, "snapshot")?;
+        let document: Document<serde_json::Value> = json::parse_within(text, "snapshot", MAX_JSON)?;
         if document.format != FORMAT {
             return Err(invalid("the document is not a snapshot of a tracker").inside("snapshot.format"));
         }
@@ -152,6 +155,7 @@ impl Tracker {
     }
 
     fn stored(&self) -> Stored {
+        let statuses = Statuses::new(self);
         let cells = |topology: &NumaTopology| topology.cells().iter().map(|c| (c.id, c.socket)).collect();
         Stored {
             numa_cells: self.options.numa_topology.as_ref().map(cells),
@@ -166,7 +170,7 @@ impl Tracker {
             rules: self.specs.list().iter().map(serde_json::Value::to_string).collect(),
             pins: self.specs.pins(),
             report_in_placement: self.specs.report_in_placement(),
-            devices: self.entries.values().map(|entry| self.stored_entry(entry)).collect(),
+            devices: self.entries.values().map(|entry| self.stored_entry(entry, &statuses)).collect(),
             pools: self
                 .pools()
                 .as_slice()
@@ -184,9 +188,9 @@ impl Tracker {
         }
     }
 
-    fn stored_entry(&self, entry: &Entry) -> StoredEntry {
+    fn stored_entry<'a>(&'a self, entry: &'a Entry, statuses: &Statuses<'a>) -> StoredEntry {
         let address = entry.facts.device.address;
-        let change = self.change(address);
+        let change = self.change(address, statuses);
         StoredEntry {
             facts: stored_facts(&entry.facts),
             hold: entry.hold.as_ref().map(|hold| StoredHold {
@@ -203,7 +207,7 @@ impl Tracker {
             },
             saved: match &entry.saved {
                 None => StoredRow::None,
-                Some(_) if change.is_none() && self.row(entry).is_some() => StoredRow::Current,
+                Some(_) if change.is_none() && row(entry, statuses).is_some() => StoredRow::Current,
                 Some(row) => StoredRow::Row(row.clone()),
             },
             dirty: change.is_some() && self.dirty.contains(&address),
@@ -230,6 +234,9 @@ impl Tracker {
         };
         let specs = DeviceSpecs::parse(&stored.rules, stored.report_in_placement)?.with_pins(stored.pins)?;
         let mut tracker = Tracker::new(specs, options)?;
+        if stored.next_claim.max(stored.version) >= MAX_COUNT {
+            return Err(invalid("it counts more claims or changes than there can have been"));
+        }
         tracker.next_claim = stored.next_claim;
         tracker.version = stored.version;
         let mut current = Vec::new();
@@ -274,8 +281,10 @@ impl Tracker {
             tracker.link(address);
         }
         tracker.restore_pools(stored.pools)?;
-        for address in current {
-            let row = tracker.row(&tracker.entries[&address]);
+        let statuses = Statuses::new(&tracker);
+        let rows: Vec<Option<Row>> =
+            current.iter().map(|address| row(&tracker.entries[address], &statuses)).collect();
+        for (address, row) in current.into_iter().zip(rows) {
             if let Some(entry) = tracker.entries.get_mut(&address) {
                 entry.saved = row;
             }
