@@ -1,4 +1,5 @@
 /* Policies from C: loading, asking, failing, and every pointer that may be NULL. POLICIES is where the examples were built. */
+#include <stdbool.h>
 #include <string.h>
 
 #include "check.h"
@@ -78,6 +79,33 @@ static void failures(void) {
     CHECK(slotwise_policy_score(policy, TEXT("{\"x\": 1}"), TEXT(HOSTS), &text, NULL) == SLOTWISE_ERROR_INVALID_JSON);
     CHECK(slotwise_policy_prefer(policy, NULL, 0, TEXT("{"), &text, NULL) == SLOTWISE_ERROR_INVALID_JSON);
     CHECK(slotwise_policy_describe(policy, NULL, NULL) == SLOTWISE_ERROR_INVALID_ARGUMENT);
+    slotwise_policy_free(policy);
+}
+
+static slotwise_policy *asked_inside;
+static bool inside;
+
+/* A log function that asks a policy that fails itself: that is not logged, in whichever thread the policy runs. */
+static void ask(void *context, uint32_t level, const char *function, const char *message, size_t message_len) {
+    (void)context, (void)level, (void)function, (void)message, (void)message_len;
+    slotwise_string text;
+    CHECK(!inside);
+    inside = true;
+    CHECK(slotwise_policy_filter(asked_inside, NULL, 0, TEXT(HOSTS), &text, NULL) == SLOTWISE_ERROR_POLICY_FAILED);
+    inside = false;
+    logged++;
+}
+
+static void while_logging(void) {
+    slotwise_policy *policy = load(TENANTS, "leaf-1 = payroll", "");
+    slotwise_string text;
+    asked_inside = load(TENANTS, "leaf-1 = payroll", "");
+    logged = 0;
+    CHECK(slotwise_log_set(ask, NULL, SLOTWISE_LOG_DEBUG, NULL) == SLOTWISE_OK);
+    CHECK(slotwise_policy_filter(policy, NULL, 0, TEXT(HOSTS), &text, NULL) == SLOTWISE_ERROR_POLICY_FAILED);
+    CHECK(slotwise_log_set(NULL, NULL, SLOTWISE_LOG_OFF, NULL) == SLOTWISE_OK);
+    CHECK(logged >= 2);
+    slotwise_policy_free(asked_inside);
     slotwise_policy_free(policy);
 }
 
@@ -170,6 +198,7 @@ static void prefers(void) {
 int main(void) {
     answers();
     failures();
+    while_logging();
     in_a_fleet();
     prefers();
     printf("policy.c: %u checks\n", checks);

@@ -215,6 +215,16 @@ pub(crate) fn write_failure(failure: &Error, path: &str) {
     }
 }
 
+/// Does work in another thread as part of this one, as far as logging is concerned: what the caller's function calls is not
+/// logged there either.
+pub(crate) fn also_while_logging<R>(work: impl FnOnce() -> R) -> impl FnOnce() -> R {
+    let logging = LOGGING.get();
+    move || {
+        LOGGING.set(logging);
+        work()
+    }
+}
+
 fn number(level: Level) -> u32 {
     let level = match level {
         Level::Error => slotwise_log_level::SLOTWISE_LOG_ERROR,

@@ -178,7 +178,12 @@ fn compile(engine: &wasmtime::Engine, bytes: &[u8]) -> Result<Component> {
             std::thread::Builder::new().name("slotwise-compile".to_owned()).stack_size(COMPILER_STACK);
         let thread = thread.spawn_scoped(scope, || Component::from_binary(engine, bytes));
         let thread = thread.map_err(|error| Error::System(format!("no thread to compile in: {error}")))?;
-        thread.join().map_err(|_| Error::NotAComponent("the compiler gave up on it".to_owned()))
+        thread.join().map_err(|panic| {
+            let why =
+                panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+            let why = plain(why.unwrap_or("it did not say why"), MAX_REASON);
+            Error::NotAComponent(format!("the compiler gave up on it: {why}"))
+        })
     })?;
     compiled.map_err(|error| {
         let reason = reason(&error);

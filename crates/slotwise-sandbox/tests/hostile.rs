@@ -563,6 +563,32 @@ fn types_that_are_nested_deep_are_refused() {
     }
 }
 
+/// Types that each refer to the one before are deep, too, though none is defined within another.
+#[test]
+fn a_compiler_that_gives_up_says_why() {
+    let number = |n: u8| if n < 0x80 { vec![n] } else { vec![n & 0x7f | 0x80, 1] };
+    // An instance that exports an instance of the type before, which it knows by an alias.
+    let of_last =
+        |last: u8| [b"\x42\x02\x02\x03\x02\x01".as_slice(), &number(last), b"\x04\x00\x01a\x05\x00"].concat();
+    const DEPTH: u8 = 200;
+    let types = [number(DEPTH), b"\x42\x00".to_vec()].concat();
+    let types = (0..DEPTH - 1).fold(types, |types, last| [types, of_last(last)].concat());
+    let import = [b"\x01\x00\x19slotwise:policy/log@0.1.0\x05".as_slice(), &number(DEPTH - 1)].concat();
+    let sizes =
+        (u8::try_from(types.len() & 0x7f).expect("seven bits"), u8::try_from(types.len() >> 7).expect("few"));
+    let component = [
+        b"\0asm\x0d\0\x01\0\x07".to_vec(),
+        vec![sizes.0 | 0x80, sizes.1],
+        types,
+        vec![0x0a, u8::try_from(import.len()).expect("few")],
+        import,
+    ]
+    .concat();
+    let error = refused(&component);
+    assert!(matches!(error, Error::NotAComponent(_)), "{error}");
+    assert!(error.to_string().contains("gave up on it: assertion failed"), "{error}");
+}
+
 #[test]
 fn what_is_too_large_is_not_compiled() {
     // A component that is valid but for its size: 50 MB in a section of its own.

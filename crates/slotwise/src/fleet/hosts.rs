@@ -292,14 +292,18 @@ impl Fleet {
     /// Gives a host a row whose classes are acquired; on an error they are released and the old row stays.
     fn store(&mut self, id: u32, row: Row) -> Result<()> {
         let old: Vec<u32> = self.rows.slots(id).map(|slot| slot.class).collect();
+        let mut listed: Vec<u32> = old.clone();
+        listed.sort_unstable();
         if let Err(error) = self.rows.set(id, &row.slots) {
             row.slots.iter().for_each(|slot| self.classes.release(slot.class));
             return Err(error);
         }
         // A class that this host had already is listed for it already.
-        for (slot, &Slot { class, .. }) in row.slots.iter().enumerate() {
-            let known = old.contains(&class) || row.slots[..slot].iter().any(|other| other.class == class);
-            if !known {
+        let mut new: Vec<u32> = row.slots.iter().map(|slot| slot.class).collect();
+        new.sort_unstable();
+        new.dedup();
+        for class in new {
+            if listed.binary_search(&class).is_err() {
                 if self.classes.uses(class) == 1 {
                     self.lists.born(class);
                 }

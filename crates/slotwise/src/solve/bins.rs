@@ -1,6 +1,6 @@
 //! Bins: the pools of a host, split further where a constraint looks at an attribute that pools do not have.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::bits::Bits;
 use crate::address::PciAddress;
@@ -93,6 +93,7 @@ impl Bins {
                 let tiers = unnamed.clone();
                 list.push(Bin { pool: p, count: pool.count, values, tiers, devices, group: None });
             } else {
+                let mut known: HashMap<(Vec<Option<Value>>, Vec<u32>), usize> = HashMap::new();
                 // Devices are taken from the back of their pool.
                 for &device in pool.devices.iter().rev() {
                     let values: Vec<Option<Value>> = (0..keys.len())
@@ -101,17 +102,15 @@ impl Bins {
                             pooled[k].clone().or_else(own).map(|value| id(k, value))
                         })
                         .collect();
-                    let tiers = tiers_of(device);
-                    match list[first..].iter_mut().find(|bin| bin.values == values && bin.tiers == tiers) {
-                        Some(bin) => {
-                            bin.devices.push(device);
-                            bin.count += 1;
-                        }
-                        None => {
-                            let devices = vec![device];
-                            list.push(Bin { pool: p, count: 1, values, tiers, devices, group: None });
-                        }
-                    }
+                    let look = (values, tiers_of(device));
+                    let bin = known.get(&look).copied().unwrap_or_else(|| {
+                        let (values, tiers) = look.clone();
+                        list.push(Bin { pool: p, count: 0, values, tiers, devices: Vec::new(), group: None });
+                        known.insert(look, list.len() - 1);
+                        list.len() - 1
+                    });
+                    list[bin].devices.push(device);
+                    list[bin].count += 1;
                 }
             }
             if let Some(group) = group {
