@@ -1382,7 +1382,7 @@ uint32_t slotwise_tracker_changes(const struct slotwise_tracker *tracker,
 /**
  * Notes that these `changes`, in the form slotwise_tracker_changes() gave them, have been written.
  *
- * Fails with SLOTWISE_ERROR_INVALID_JSON, or SLOTWISE_ERROR_UNKNOWN_DEVICE for a change that this tracker cannot have given;
+ * Fails with SLOTWISE_ERROR_INVALID_JSON, or SLOTWISE_ERROR_UNKNOWN_DEVICE for an update of a row that this tracker does not know;
  * nothing is noted then.
  *
  * @param tracker      changed: the call needs it for itself

@@ -18,7 +18,7 @@ const STACK: usize = 8 << 20;
 
 /// Does `work` in a thread that has ended when this returns.
 pub(crate) fn apart<R: Send>(work: impl FnOnce() -> R + Send) -> R {
-    let work = settings::also_while_logging(work);
+    let work = crate::settings::also_while_logging(work);
     let mut task = Task { work: Some(work), result: None };
     if !run(&mut task)
         && let Some(work) = task.work.take()

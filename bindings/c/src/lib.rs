@@ -1,7 +1,7 @@
 //! The C library `libslotwise`: the engine behind opaque handles, texts and plain numbers.
 //!
-//! This crate converts, calls and converts; it decides nothing about devices. It is the only place of the project with
-//! hand-written `unsafe`. What a caller must keep, and what it may rely on, stands in the "API conventions" of
+//! This crate converts, calls and converts; it decides nothing about devices. Its hand-written `unsafe` is for raw pointers
+//! of C; ARCHITECTURE.md says where else there is some. What a caller must keep, and what it may rely on, stands in the "API conventions" of
 //! `include/slotwise.h`, which is generated from these files (see `cbindgen.toml`); a test compares the two.
 //!
 //! Absences on purpose: no global state but what `settings` says, nothing that is allocated and outlives its handle, no

@@ -530,7 +530,7 @@ pub unsafe extern "C" fn slotwise_tracker_changes(
 
 /// Notes that these `changes`, in the form slotwise_tracker_changes() gave them, have been written.
 ///
-/// Fails with SLOTWISE_ERROR_INVALID_JSON, or SLOTWISE_ERROR_UNKNOWN_DEVICE for a change that this tracker cannot have given;
+/// Fails with SLOTWISE_ERROR_INVALID_JSON, or SLOTWISE_ERROR_UNKNOWN_DEVICE for an update of a row that this tracker does not know;
 /// nothing is noted then.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_tracker_written(

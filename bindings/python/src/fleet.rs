@@ -456,7 +456,7 @@ fn filter_options(
     if options.is_none() && fields.is_none() {
         return Ok(engine::FilterOptions::default());
     }
-    let among = take_among(fields)?;
+    let among = if options.is_none() { take_among(fields)? } else { None };
     let options: engine::FilterOptions = convert::document_or_fields(py, options, fields, "options")?;
     Ok(engine::FilterOptions { among: among.or(options.among), ..options })
 }

@@ -24,6 +24,8 @@ use crate::specs::{DeviceSpecs, specs_or_rules};
 /// - ``numa_topology``: ``{"cells": [{"id": 0, "socket": 0}, …]}``; the policy ``socket`` needs it.
 /// - ``pool_keys``: more keys that split pools, beside Nova's: any extra-info key.
 /// - ``allow_missing_parents``: accept VFs and vDPA devices whose physical function is not listed, as Nova does.
+/// - ``device_groups``: ``[{"name": "gpu-0", "devices": ["0000:17:00.0", "0000:17:00.1"]}, …]``: devices that are handed out
+///   together or not at all, beside those that rules put together by the tag ``device_group``.
 ///
 /// All or nothing: a call that raises leaves the tracker exactly as it was. A tracker may be used by any number of
 /// threads; each call sees and leaves a whole state.
@@ -307,7 +309,7 @@ impl Tracker {
         })
     }
 
-    /// A number that grows with every call that changed anything.
+    /// A number that grows with every call that changed devices, claims or rules.
     #[getter]
     fn version(&self, py: Python<'_>) -> PyResult<u64> {
         call(py, || self.0.read(|tracker| Ok(tracker.version())))

@@ -120,7 +120,7 @@ pub(crate) struct Discover {
     pub(crate) facts: Vec<PathBuf>,
 
     /// Show the names of vendors and products, from the system's pci.ids or from FILE.
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, conflicts_with = "tree")]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     pub(crate) names: Option<Option<PathBuf>>,
 
     /// What to print.
@@ -132,11 +132,11 @@ pub(crate) struct Discover {
     pub(crate) json: bool,
 
     /// The same as --format tree.
-    #[arg(long, group = "form", conflicts_with_all = ["config", "facts"])]
+    #[arg(long, group = "form")]
     pub(crate) tree: bool,
 
     /// Go on, and print each function that comes, changes or goes, until interrupted.
-    #[arg(long, conflicts_with_all = ["tree", "config", "strict"])]
+    #[arg(long, conflicts_with_all = ["config", "strict"])]
     pub(crate) watch: bool,
 }
 

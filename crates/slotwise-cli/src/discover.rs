@@ -17,9 +17,10 @@ use crate::{class, discover_tree, input, machine};
 
 /// Runs the command.
 pub(crate) fn run(args: &Discover) -> Result<Answer> {
+    let format = args.format();
+    check_form(args, format)?;
     let config = args.config.as_deref().map(input::config).transpose()?;
     let extras = Extras::read(args)?;
-    let format = args.format();
     let sysfs = machine::sysfs(&args.sysfs).attributes(args.attributes());
     if args.watch {
         return watch(&sysfs, &extras, format);
@@ -71,16 +72,25 @@ pub(crate) fn run(args: &Discover) -> Result<Answer> {
     }
 }
 
+/// Whether what is asked for can be shown in that form, by whichever option it is chosen.
+fn check_form(args: &Discover, format: Format) -> Result<()> {
+    let refuse = |message: &str, help: &str| Err(Failure::new(ErrorKind::InvalidArgument, message, help));
+    if args.watch && !matches!(format, Format::Table | Format::Json) {
+        return refuse("there is no such form of a change", "use --watch with --json, or by itself");
+    }
+    let beyond = [
+        ("rules", args.config.is_some()),
+        ("facts", !args.facts.is_empty()),
+        ("names", args.names.is_some()),
+    ];
+    if let Some((what, _)) = beyond.iter().find(|(_, is_asked)| format == Format::Tree && *is_asked) {
+        return refuse(&format!("the tree shows no {what}"), "ask for the table, or for --json");
+    }
+    Ok(())
+}
+
 /// Prints what is there, then each change, until nobody reads any more.
 fn watch(sysfs: &slotwise_sysfs::Sysfs, extras: &Extras, format: Format) -> Result<Answer> {
-    if !matches!(format, Format::Table | Format::Json) {
-        let message = "there is no such form of a change";
-        return Err(Failure::new(
-            ErrorKind::InvalidArgument,
-            message,
-            "use --watch with --json, or by itself",
-        ));
-    }
     let mut watch = sysfs.watch().map_err(Error::from)?;
     let mut warnings = Vec::new();
     // Where the kernel sends no events, the entries of the bus are compared this often.

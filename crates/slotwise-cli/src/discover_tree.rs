@@ -1,6 +1,6 @@
 //! `slotwise discover --tree`: where the functions are in the machine, the VFs of one kind as one line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use slotwise::{DeviceType, PciAddress};
 use slotwise_sysfs::{Attributes, Function};
@@ -20,11 +20,13 @@ pub(crate) const ATTRIBUTES: Attributes = Attributes::DRIVER
 pub(crate) fn tree(functions: &[Function]) -> String {
     let mut tree = Tree { children: BTreeMap::new(), vfs: BTreeMap::new() };
     let mut roots: BTreeMap<&str, Vec<&Function>> = BTreeMap::new();
+    let listed: BTreeSet<PciAddress> = functions.iter().map(|function| function.address).collect();
+    let is_listed = |address: &PciAddress| listed.contains(address);
     for function in functions {
-        // VFs stand with their PF, wherever the kernel has put them.
-        if let Some(pf) = function.parent_addr {
+        // VFs stand with their PF, wherever the kernel has put them; what has no place below another is at the root.
+        if let Some(pf) = function.parent_addr.filter(is_listed) {
             tree.vfs.entry(pf).or_default().push(function);
-        } else if let Some(bridge) = function.pci_path.last() {
+        } else if let Some(bridge) = function.pci_path.last().filter(|bridge| is_listed(bridge)) {
             tree.children.entry(*bridge).or_default().push(function);
         } else {
             roots

@@ -725,6 +725,32 @@ pci0000:80
 }
 
 #[test]
+fn a_function_behind_a_bridge_that_is_not_there_is_in_the_tree() {
+    let tree = Tree::new();
+    tree.add(&FunctionSpec::new("0000:01:00.0").ids(0x8086, 0x1572).behind(&["0000:00:01.0"]));
+    prints(
+        &tree,
+        "discover --sysfs-root . --tree",
+        0,
+        "\
+pci0000:00
+└─ 0000:01:00.0  ethernet  8086:1572
+
+1 function: 1 PCI; NUMA nodes unknown
+",
+    );
+    let tree = host();
+    for (form, what) in
+        [("--tree", "names"), ("--format tree", "names"), ("--tree", "rules"), ("--format tree", "rules")]
+    {
+        let option = if what == "names" { "--names" } else { "--config nova.conf" };
+        let expected =
+            format!("error: the tree shows no {what}\n  = help: ask for the table, or for --json\n");
+        refuses(&tree, &format!("discover --sysfs-root . {form} {option}"), &expected);
+    }
+}
+
+#[test]
 fn discover_gives_what_novas_tracker_expects() {
     let tree = host();
     tree.write("facts.toml", "[[device]]\naddress = \"0000:81:00.2\"\nrack = \"r7\"\n");

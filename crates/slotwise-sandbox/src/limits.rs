@@ -70,21 +70,35 @@ impl Limits {
 
     /// Refuses what no instance could be run with.
     pub(crate) fn check(&self) -> Result<()> {
-        let refuse = |what: &str| Err(Error::Limits(what.to_owned()));
+        let refuse = |what: String| Err(Error::Limits(what));
         match self {
-            Limits { time, .. } if time.is_zero() => refuse("the time is at least 1 ms"),
-            Limits { result: 0, .. } => refuse("the result is at least 1 byte"),
-            Limits { stack, .. } if *stack > MAX_STACK => refuse("the stack is at most 1 MiB (1048576)"),
-            Limits { stack, .. } if *stack < 4096 => refuse("the stack is at least 4096 bytes"),
-            Limits { instances, .. } if !(1..=MAX_INSTANCES).contains(instances) => {
-                refuse("there are 1 to 256 instances")
+            Limits { time, .. } if time.is_zero() => refuse("the time is at least 1 ms".to_owned()),
+            Limits { result: 0, .. } => refuse("the result is at least 1 byte".to_owned()),
+            Limits { stack, .. } if *stack > MAX_STACK => {
+                refuse(format!("the stack is at most {MAX_STACK} bytes"))
             }
-            Limits { memory, .. } if *memory as u64 > 4 << 30 => refuse("the memory is at most 4 GiB"),
-            Limits { table, .. } if *table > MAX_TABLE => refuse("there are at most 1000000 table entries"),
+            Limits { stack, .. } if *stack < MIN_STACK => {
+                refuse(format!("the stack is at least {MIN_STACK} bytes"))
+            }
+            Limits { instances, .. } if !(1..=MAX_INSTANCES).contains(instances) => {
+                refuse(format!("there are 1 to {MAX_INSTANCES} instances"))
+            }
+            Limits { memory, .. } if *memory as u64 > MAX_MEMORY => {
+                refuse(format!("the memory is at most {} GiB", MAX_MEMORY >> 30))
+            }
+            Limits { table, .. } if *table > MAX_TABLE => {
+                refuse(format!("there are at most {MAX_TABLE} table entries"))
+            }
             _ => Ok(()),
         }
     }
 }
+
+/// The smallest stack that may be given, in bytes.
+const MIN_STACK: usize = 4096;
+
+/// The most memory that may be allowed, in bytes: all that WebAssembly of 32 bits can address.
+const MAX_MEMORY: u64 = 4 << 30;
 
 /// The most table entries that may be allowed.
 const MAX_TABLE: usize = 1_000_000;

@@ -145,7 +145,7 @@ impl Function {
         let mut info = ExtraInfo::new();
         let mut put = |key: &str, text: Option<String>| {
             if text.is_some() {
-                // No text here is over the engine's limits: reads are bounded and lists are cut (`scan`).
+                // No text here is over the engine's limits: reads are bounded and lists are cut (`Reader::cut`).
                 let within_limits = info.insert(key, text);
                 debug_assert!(within_limits.is_ok(), "{within_limits:?}");
             }

@@ -85,6 +85,20 @@ pub enum DeviceStatus {
     Unavailable,
 }
 
+impl DeviceStatus {
+    /// The word for it, as in documents and in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            DeviceStatus::Available => "available",
+            DeviceStatus::Claimed => "claimed",
+            DeviceStatus::Allocated => "allocated",
+            DeviceStatus::Unclaimable => "unclaimable",
+            DeviceStatus::Unavailable => "unavailable",
+        }
+    }
+}
+
 /// One PCI function: what the host reports about it.
 ///
 /// In JSON the named fields stand beside `extra_info`; **any other key is kept** as extra info, so that the

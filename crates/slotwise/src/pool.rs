@@ -78,6 +78,15 @@ impl Pool {
         PoolKey::new(device, tags, &[]).map(|key| key.empty_pool())
     }
 
+    /// The value of an attribute that all devices of the pool share.
+    pub(crate) fn value(&self, key: &str) -> Option<String> {
+        match key {
+            "numa_node" => self.numa_node.map(|node| node.to_string()),
+            "rp_uuid" => self.provider.clone(),
+            key => self.attributes.text(key).map(str::to_owned),
+        }
+    }
+
     /// Pools come out ordered by how many attributes they have, then by age: those with fewer tags are used first, so
     /// that devices with special tags are kept for who asks for them. Source: Nova's `PciDeviceStats`.
     pub(crate) fn rank(&self) -> usize {
@@ -490,14 +499,7 @@ impl Pools {
     pub fn group_by(&self, keys: &[String]) -> Vec<Group> {
         let mut groups: BTreeMap<Vec<Option<String>>, Group> = BTreeMap::new();
         for pool in &self.list {
-            let values: Vec<Option<String>> = keys
-                .iter()
-                .map(|key| match key.as_str() {
-                    "numa_node" => pool.numa_node.map(|node| node.to_string()),
-                    "rp_uuid" => pool.provider.clone(),
-                    key => pool.attributes.text(key).map(str::to_owned),
-                })
-                .collect();
+            let values: Vec<Option<String>> = keys.iter().map(|key| pool.value(key)).collect();
             let group = groups.entry(values).or_insert_with_key(|values| Group::new(keys, values));
             group.total += u64::from(pool.count);
             group.free += u64::from(pool.count);

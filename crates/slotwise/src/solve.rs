@@ -190,7 +190,7 @@ impl<'a> Solver<'a> {
             // Nobody who asks for isolation or spreading names the card's address, and a host may have no cards.
             let known = |key: &String| {
                 key == "address"
-                    || pools.list.iter().any(|pool| bins::pool_value(pool, key).is_some())
+                    || pools.list.iter().any(|pool| pool.value(key).is_some())
                     || attributes.knows(key)
             };
             if let Some(unknown) = keys.iter().find(|key| !known(key)) {

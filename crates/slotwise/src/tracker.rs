@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use self::changes::{Row, row_of, status_text};
+use self::changes::{Row, row_of};
 use self::entries::{Assignable, Entry, Facts, Hold, Statuses};
 use crate::address::PciAddress;
 use crate::device::{Device, DeviceStatus};
@@ -427,7 +427,7 @@ impl Tracker {
             let values: Vec<Option<String>> = keys
                 .iter()
                 .map(|key| match (key.as_str(), assignable.tags.get(key)) {
-                    ("status", _) => Some(statuses.of(entry)).map(|s| status_text(s).to_owned()),
+                    ("status", _) => Some(statuses.of(entry)).map(|status| status.as_str().to_owned()),
                     ("owner", _) => entry.hold.as_ref().map(|hold| hold.owner.clone()),
                     (_, Some(text)) => text.map(str::to_owned),
                     (key, None) => entry.facts.device.attribute(key).flatten(),

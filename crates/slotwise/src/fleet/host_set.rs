@@ -30,7 +30,7 @@ pub struct HostSet {
 }
 
 impl HostSet {
-    /// The highest id and one: a set never takes more than 512 MiB.
+    /// The bits of a word.
     const BITS: u32 = 64;
 
     /// An empty set.
@@ -108,12 +108,10 @@ impl HostSet {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::LimitExceeded`] when it has more bits than there are ids.
+    /// [`ErrorKind::LimitExceeded`] when it has more bits than a fleet has hosts ([`limits::MAX_HOSTS`]).
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        if bytes.len() > 1 << 29 {
-            return Err(Error::new(ErrorKind::LimitExceeded, "a set of hosts has at most 4294967296 bits")
-                .with_help("hand over as many bits as there are hosts"));
-        }
+        limits::check("number of bits", bytes.len().saturating_mul(8), limits::MAX_HOSTS)
+            .map_err(|e| e.with_help("hand over as many bits as there are hosts"))?;
         let word = |chunk: &[u8]| {
             let mut bytes = [0; 8];
             bytes[..chunk.len()].copy_from_slice(chunk);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::bits::Bits;
 use crate::address::PciAddress;
-use crate::pool::{Pool, Pools};
+use crate::pool::Pools;
 use crate::request::Workload;
 use crate::stock::Families;
 
@@ -85,7 +85,7 @@ impl Bins {
             // A static group needs no split: its devices share a pool only if they share the group.
             let group = pool.attributes.text(DEVICE_GROUP);
             let first = list.len();
-            let pooled: Vec<Option<String>> = keys.iter().map(|key| pool_value(pool, key)).collect();
+            let pooled: Vec<Option<String>> = keys.iter().map(|key| pool.value(key)).collect();
             let open = |k: &usize| pooled[*k].is_none() && attributes.is_some();
             if pool.devices.is_empty() || !(is_ordered || (0..keys.len()).any(|k| open(&k))) {
                 let values = pooled.into_iter().enumerate().map(|(k, v)| v.map(|v| id(k, v))).collect();
@@ -139,14 +139,5 @@ impl Bins {
         let mut grouped = Bits::none(list.len());
         groups.iter().flatten().for_each(|&bin| grouped.insert(bin));
         Bins { valued: valued.collect(), cards, list, groups, grouped }
-    }
-}
-
-/// The value of an attribute that all devices of a pool share.
-pub(super) fn pool_value(pool: &Pool, key: &str) -> Option<String> {
-    match key {
-        "numa_node" => pool.numa_node.map(|node| node.to_string()),
-        "rp_uuid" => pool.provider.clone(),
-        key => pool.attributes.text(key).map(str::to_owned),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::bins::{Attributes, DEVICE_GROUP, pool_value};
+use super::bins::{Attributes, DEVICE_GROUP};
 use crate::address::PciAddress;
 use crate::filter::Prepared;
 use crate::fit::Assignment;
@@ -75,7 +75,7 @@ pub(crate) fn verify(
     }
     let constraints = workload.all_constraints();
     let value = |device: PciAddress, pool: &Pool, key: &str| {
-        pool_value(pool, key).or_else(|| attributes.value(device, key))
+        pool.value(key).or_else(|| attributes.value(device, key))
     };
     // What comes along is of these groups, too.
     let served = assignment.requests.iter().flat_map(|given| &given.devices);

@@ -42,11 +42,11 @@ impl Tracker {
     /// Notes that these changes have been written.
     ///
     /// Changes that came up since are not lost: each field is compared with what was really written. A row that was
-    /// inserted for a device that is gone by now is deleted with the next changes.
+    /// inserted for a device that is not there, because it is gone by now, is deleted with the next changes.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::UnknownDevice`] for a change that this tracker cannot have given; nothing is noted then.
+    /// [`ErrorKind::UnknownDevice`] for an update of a row that this tracker does not know; nothing is noted then.
     pub fn written(&mut self, changes: &[Change]) -> Result<()> {
         for (i, change) in changes.iter().enumerate() {
             // A device may be gone before its row is noted, and a row before it is noted once more that it is.
@@ -112,7 +112,7 @@ pub(super) fn row_of(
     for field in ["vendor_id", "product_id", "dev_type", "numa_node", "parent_addr", "class"] {
         put(field.to_owned(), device.attribute(field).flatten());
     }
-    put("status".to_owned(), Some(status_text(status).to_owned()));
+    put("status".to_owned(), Some(status.as_str().to_owned()));
     if let Some(hold) = hold {
         put("owner".to_owned(), Some(hold.owner.clone()));
         put("request_id".to_owned(), hold.request_id.clone());
@@ -125,16 +125,6 @@ pub(super) fn row_of(
         put(format!("tags.{key}"), text.map(str::to_owned));
     }
     row
-}
-
-pub(super) fn status_text(status: DeviceStatus) -> &'static str {
-    match status {
-        DeviceStatus::Available => "available",
-        DeviceStatus::Claimed => "claimed",
-        DeviceStatus::Allocated => "allocated",
-        DeviceStatus::Unclaimable => "unclaimable",
-        DeviceStatus::Unavailable => "unavailable",
-    }
 }
 
 fn differences(old: &Row, new: &Row) -> BTreeMap<String, FieldChange> {
