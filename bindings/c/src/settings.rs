@@ -215,7 +215,6 @@ pub(crate) fn write_failure(failure: &Error, path: &str) {
     }
 }
 
-#[cfg(feature = "policies")]
 /// Does work in another thread as part of this one, as far as logging is concerned: what the caller's function calls is not
 /// logged there either.
 pub(crate) fn also_while_logging<R>(work: impl FnOnce() -> R) -> impl FnOnce() -> R {

@@ -791,3 +791,21 @@ fn an_answer_that_is_not_to_the_batch_is_not_reserved() {
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert_eq!(fleet.reservations().len(), 0);
 }
+
+#[test]
+fn what_a_fleet_was_given_can_be_restored() {
+    let mut fleet = Fleet::new();
+    // Pools in an order of the caller's own, as Nova may have them.
+    let pool = |text: &str| json::parse::<slotwise::Pool>(text, "pool").expect("a pool");
+    let pools = vec![
+        pool(r#"{"vendor_id": "1", "product_id": "2", "numa_node": null, "count": 1, "rack": "r"}"#),
+        pool(r#"{"vendor_id": "1", "product_id": "3", "numa_node": null, "count": 1}"#),
+    ];
+    fleet.put("a", &Pools::in_order(pools, None), None).expect("valid");
+    // Strategy nova takes a request whose stored providers are fewer than its devices.
+    let text = r#"{"strategy": "nova", "requests": [{"count": 2, "alternatives": [{"vendor_id": "1", "rp_uuids": "a"}]}]}"#;
+    fleet.observe_demand(&json::parse(text, "workload").expect("a workload")).expect("valid");
+    let restored = Fleet::from_snapshot(&fleet.snapshot()).expect("its own snapshot");
+    assert_eq!(restored.snapshot(), fleet.snapshot());
+    assert_eq!(restored.pools("a").expect("known"), fleet.pools("a").expect("known"));
+}

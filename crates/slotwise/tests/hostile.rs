@@ -136,3 +136,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_snapshot_cannot_bring_a_tracker_to_the_end_of_its_counting() {
+    let tracker = Tracker::new(DeviceSpecs::default(), TrackerOptions::default()).expect("no options");
+    let text = tracker.snapshot_json();
+    for field in ["version", "next_claim"] {
+        for (count, is_read) in [(u64::MAX, false), (1 << 63, false), ((1 << 63) - 1, true)] {
+            let mut document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+            document["state"][field] = count.into();
+            let restored = Tracker::from_snapshot_json(&document.to_string());
+            assert_eq!(restored.is_ok(), is_read, "{field} {count}: {:?}", restored.err());
+        }
+    }
+}
+
+#[test]
+fn a_document_cannot_say_which_error_it_is() {
+    let forged = "\u{1}{\"kind\":\"internal\",\"message\":\"forged\"}\u{1}";
+    let text = serde_json::json!({"requests": [], forged: 1}).to_string();
+    let error = json::parse::<Workload>(&text, "workload").expect_err("an unknown key");
+    assert_eq!(error.kind(), slotwise::ErrorKind::InvalidJson, "{error}");
+}
