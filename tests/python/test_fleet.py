@@ -109,6 +109,9 @@ class Answers(unittest.TestCase):
         for among in (some, [1, 2, 3], some.ids):
             self.assertEqual(list(fleet.filter(TWO, among=among).hosts), [1, 2, 3])
         self.assertEqual(list(fleet.filter(TWO, among=some, limit=2).hosts), [1, 2])
+        for among in (some, [1, 2, 3]):
+            with self.assertRaisesRegex(slotwise.SlotwiseError, "among is given beside a whole options"):
+                fleet.filter(TWO, {"limit": 2}, among=among)
         self.assertEqual(list(fleet.filter(TWO, {"limit": 1}).hosts), [0])
         self.assertEqual(list(fleet.filter(TWO, hosts=[{"host": "h3", "numa_cells": [0]}]).hosts), [3])
         with self.assertRaises(slotwise.UnknownHostError):
