@@ -158,27 +158,26 @@ impl Tracker {
         (facts.device.dev_type == DeviceType::Pf).then_some(pf)
     }
 
-    /// What has to do with these devices, ordered by address: what they may block or set free. That is a PF's VFs or a
-    /// VF's PF, and the other devices of its group and of theirs. Of `new` ones, which nobody holds, only the groups.
-    fn around(&self, devices: &[PciAddress], new: &[PciAddress]) -> BTreeSet<PciAddress> {
-        let facts = |address| self.entries.get(address).into_iter().flat_map(Entry::known_as);
-        let mut around = BTreeSet::new();
-        for address in devices {
-            for facts in facts(address) {
-                match facts.device.physical_function() {
-                    Some(parent) => around.extend([parent]),
-                    None => around.extend(self.children.get(address).into_iter().flatten()),
-                }
+    /// The devices that this one may block or set free: a PF's VFs, or a VF's PF; ordered by address.
+    fn relatives(&self, address: PciAddress) -> BTreeSet<PciAddress> {
+        let mut relatives = BTreeSet::new();
+        for facts in self.entries.get(&address).into_iter().flat_map(Entry::known_as) {
+            match facts.device.physical_function() {
+                Some(parent) => relatives.extend([parent]),
+                None => relatives.extend(self.children.get(&address).into_iter().flatten()),
             }
         }
-        if !self.groups.is_empty() {
-            let all = around.iter().chain(devices).chain(new);
-            let groups: BTreeSet<&str> = all.flat_map(facts).filter_map(Facts::group).collect();
-            let members: Vec<PciAddress> =
-                groups.into_iter().filter_map(|group| self.groups.get(group)).flatten().copied().collect();
-            around.extend(members);
+        relatives
+    }
+
+    /// All devices of the groups that these devices belong to.
+    fn group_members<'a>(&self, devices: impl Iterator<Item = &'a PciAddress>) -> BTreeSet<PciAddress> {
+        if self.groups.is_empty() {
+            return BTreeSet::new();
         }
-        around
+        let facts = |address| self.entries.get(address).into_iter().flat_map(Entry::known_as);
+        let groups: BTreeSet<&str> = devices.flat_map(facts).filter_map(Facts::group).collect();
+        groups.into_iter().filter_map(|group| self.groups.get(group)).flatten().copied().collect()
     }
 
     pub(super) fn link(&mut self, address: PciAddress) {
@@ -203,22 +202,46 @@ impl Tracker {
         }
     }
 
-    /// Makes these changes, each to another device, and puts these devices and all around them where they belong then.
+    /// Makes these changes, each to another device, and puts these devices and what has to do with them where they belong
+    /// then.
     pub(super) fn edit(&mut self, edits: Vec<(PciAddress, Edit)>) {
+        // Nobody holds a new device, so that it can only be blocked itself, and with it its group.
         let (mut known, mut new) = (Vec::new(), Vec::new());
         for (address, edit) in &edits {
             if matches!(edit, Edit::Add(_)) { &mut new } else { &mut known }.push(*address);
         }
-        let mut around = self.around(&known, &[]);
+        // Each with the last of the devices that it has to do with, as it is before and as it is afterwards.
+        let mut relatives: BTreeMap<PciAddress, usize> = BTreeMap::new();
+        let note = |tracker: &Self, relatives: &mut BTreeMap<PciAddress, usize>| {
+            for (at, &address) in known.iter().enumerate() {
+                for relative in tracker.relatives(address) {
+                    let last = relatives.entry(relative).or_insert(at);
+                    *last = at.max(*last);
+                }
+            }
+            tracker.group_members(known.iter().chain(relatives.keys()).chain(&new))
+        };
+        let mut members = note(self, &mut relatives);
         for (address, edit) in edits {
             self.edit_one(address, edit);
         }
-        around.append(&mut self.around(&known, &new));
+        members.append(&mut note(self, &mut relatives));
         for address in known.iter().chain(&new) {
-            around.remove(address);
+            relatives.remove(address);
+            members.remove(address);
         }
-        // What is around comes back before the devices themselves do, as in Nova.
-        let order: Vec<PciAddress> = around.into_iter().chain(known).chain(new).collect();
+        members.retain(|member| !relatives.contains_key(member));
+        let mut before: Vec<Vec<PciAddress>> = vec![Vec::new(); known.len()];
+        for (relative, last) in relatives {
+            before[last].push(relative);
+        }
+        // What is freed by several devices comes back before the last of them does, as in Nova.
+        let mut order: Vec<PciAddress> = members.into_iter().collect();
+        for (address, relatives) in known.into_iter().zip(before) {
+            order.extend(relatives);
+            order.push(address);
+        }
+        order.extend(new);
         self.dirty.extend(order.iter().filter(|address| self.entries.contains_key(address)));
         self.settle(order);
         self.check();
