@@ -525,7 +525,8 @@ pub unsafe extern "C" fn slotwise_fleet_reserve(
 ///
 /// `batch` is what slotwise_fleet_place() was asked and `placed` its answer, both as JSON.
 ///
-/// Fails with SLOTWISE_ERROR_CONFLICT when the fleet changed since.
+/// Fails with SLOTWISE_ERROR_CONFLICT when the fleet changed since, or a host's tags break a rule now, and with
+/// SLOTWISE_ERROR_INVALID_ARGUMENT when `placed` is no answer to `batch`. Policies are not asked again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn slotwise_fleet_reserve_placed(
     fleet: *mut slotwise_fleet,

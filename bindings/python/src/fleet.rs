@@ -335,7 +335,10 @@ impl Fleet {
             .map(Fit)
     }
 
-    /// Reserves what ``place`` found for a batch, all of it or nothing; raises ``ConflictError`` when the fleet changed since.
+    /// Reserves what ``place`` found for a batch, all of it or nothing; policies are not asked again.
+    ///
+    /// Raises ``ConflictError`` when the fleet changed since, or a host's tags break a rule now, and
+    /// ``InvalidArgumentError`` when ``placed`` is no answer to ``batch``.
     fn reserve_placed(
         &self,
         batch: &Bound<'_, PyAny>,

@@ -288,7 +288,8 @@ impl Tracker {
 
     /// A tracker that takes up from the rows of the caller's database, which count as written.
     ///
-    /// A row that no rule matches is kept until the first [`Tracker::sync`] tells whether its device is still there.
+    /// A row that no rule matches is deleted with the first [`Tracker::sync`], or before it by a call that has to do with
+    /// its device.
     /// `unclaimable` and `unavailable` are worked out anew from what is held.
     ///
     /// # Errors
@@ -354,6 +355,10 @@ impl Tracker {
             (None, true) => Err("is held but has no owner"),
             (Some(_), false) => Err("is not held but has an owner"),
         }
+        .and_then(|hold| match &hold {
+            Some(Hold { owner, .. }) if owner.is_empty() => Err("is held for an owner without a name"),
+            _ => Ok(hold),
+        })
         .map_err(|wrong: &str| {
             Error::new(ErrorKind::InvalidDevice, format!("device {} {wrong}", row.device.address))
                 .with_help("a claimed or allocated device has an owner, any other has none")

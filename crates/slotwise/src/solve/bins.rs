@@ -126,7 +126,8 @@ impl Bins {
         let cards = Families::of(list.iter().map(|bin| &pools.as_slice()[bin.pool]));
         // A group with a PF and one of its own VFs can never be handed out as a whole.
         for bins in &groups {
-            if bins.iter().any(|&bin| cards.excluded_by(bin).iter().any(|other| bins.contains(other))) {
+            let has = |bin: &usize| bins.contains(bin) && list[*bin].count > 0;
+            if bins.iter().any(|bin| has(bin) && cards.excluded_by(*bin).iter().any(has)) {
                 bins.iter().for_each(|&bin| list[bin].count = 0);
             }
         }

@@ -39,7 +39,7 @@ impl Tracker {
         (action != Action::Update || !fields.is_empty()).then_some(Change { address, action, fields })
     }
 
-    /// Notes that these changes have been written.
+    /// Notes that these changes have been written; in the order in which they were given.
     ///
     /// Changes that came up since are not lost: each field is compared with what was really written. A row that was
     /// inserted for a device that is not there, because it is gone by now, is deleted with the next changes.

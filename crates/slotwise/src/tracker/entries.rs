@@ -136,17 +136,11 @@ impl Tracker {
     /// A held VF keeps its parent from being handed out even if that is no PF any more. A parent that never was one
     /// keeps no VF; such a tree is accepted with `allow_missing_parents` only.
     pub(super) fn excluded(&self, device: &Device) -> Option<DeviceStatus> {
-        match device.physical_function() {
-            Some(parent) => {
-                let parent = self.entries.get(&parent)?;
-                let is_pf = parent.known_as().any(|facts| facts.device.dev_type == DeviceType::Pf);
-                parent.hold.as_ref().filter(|_| is_pf).map(Hold::blocks)
-            }
-            None => {
-                let children = self.children.get(&device.address)?;
-                children.iter().filter_map(|&child| self.held(child)).map(Hold::blocks).max()
-            }
-        }
+        let is_pf = |entry: &&Entry| entry.known_as().any(|facts| facts.device.dev_type == DeviceType::Pf);
+        let parent = device.physical_function().and_then(|parent| self.entries.get(&parent)).filter(is_pf);
+        let by_parent = parent.and_then(|parent| parent.hold.as_ref()).map(Hold::blocks);
+        let children = self.children.get(&device.address).into_iter().flatten();
+        children.filter_map(|&child| self.held(child)).map(Hold::blocks).max().max(by_parent)
     }
 
     /// The PF of a VF when both are held, which must not be. What only became a PF or a VF while it was held does not
@@ -160,14 +154,9 @@ impl Tracker {
 
     /// The devices that this one may block or set free: a PF's VFs, or a VF's PF; ordered by address.
     fn relatives(&self, address: PciAddress) -> BTreeSet<PciAddress> {
-        let mut relatives = BTreeSet::new();
-        for facts in self.entries.get(&address).into_iter().flat_map(Entry::known_as) {
-            match facts.device.physical_function() {
-                Some(parent) => relatives.extend([parent]),
-                None => relatives.extend(self.children.get(&address).into_iter().flatten()),
-            }
-        }
-        relatives
+        let known_as = self.entries.get(&address).into_iter().flat_map(Entry::known_as);
+        let parents = known_as.filter_map(|facts| facts.device.physical_function());
+        parents.chain(self.children.get(&address).into_iter().flatten().copied()).collect()
     }
 
     /// All devices of the groups that these devices belong to.
@@ -274,6 +263,15 @@ impl Tracker {
                 let Some(entry) = self.entries.get_mut(&address) else { return };
                 let Some(hold) = entry.hold.take() else { return };
                 remove_from(&mut self.owners, hold.owner.as_str(), address);
+                if entry.next != Next::Same
+                    && let Some(assignable) = &entry.facts.assignable
+                {
+                    // It does not return to where it was taken from: a pool that is empty then goes, as in Nova.
+                    let key = assignable.key.clone();
+                    self.pools.add(&key, address);
+                    self.pools.remove(&key, address);
+                }
+                let Some(entry) = self.entries.get(&address) else { return };
                 match &entry.next {
                     Next::Same => {}
                     Next::Gone => self.edit_one(address, Edit::Drop),

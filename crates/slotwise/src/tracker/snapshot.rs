@@ -124,7 +124,7 @@ impl Tracker {
     /// [`ErrorKind::UnsupportedVersion`], or [`ErrorKind::InvalidSnapshot`] when the bytes are truncated, altered, or
     /// describe a state that contradicts itself.
     pub fn from_snapshot(bytes: &[u8]) -> Result<Self> {
-        Tracker::restore(snapshot::read::<Stored, MAX_PAYLOAD>(Kind::Tracker, bytes)?)
+        Tracker::restore(snapshot::read::<Stored, MAX_PAYLOAD>(Kind::Tracker, bytes)?).map_err(contradiction)
     }
 
     /// The whole state as JSON: `{"format": "slotwise-tracker", "version": 1, "state": {…}}`.
@@ -151,7 +151,7 @@ impl Tracker {
             .inside("snapshot.version"));
         }
         let stored = json::from_value::<Stored>(&document.state, "snapshot.state")?;
-        Tracker::restore(stored)
+        Tracker::restore(stored).map_err(contradiction)
     }
 
     fn stored(&self) -> Stored {
@@ -346,6 +346,14 @@ impl Tracker {
         self.pools = PoolSet::restore(list, self.options.numa_topology.clone())
             .ok_or_else(|| invalid("the pools are out of order or not distinct"))?;
         Ok(())
+    }
+}
+
+/// What is wrong with a part of the state is wrong with the snapshot.
+fn contradiction(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::InvalidSnapshot => error,
+        _ => invalid(&error.to_string()),
     }
 }
 
