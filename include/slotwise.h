@@ -1882,7 +1882,8 @@ uint32_t slotwise_fleet_reserve(struct slotwise_fleet *fleet,
  *
  * `batch` is what slotwise_fleet_place() was asked and `placed` its answer, both as JSON.
  *
- * Fails with SLOTWISE_ERROR_CONFLICT when the fleet changed since.
+ * Fails with SLOTWISE_ERROR_CONFLICT when the fleet changed since, or a host's tags break a rule now, and with
+ * SLOTWISE_ERROR_INVALID_ARGUMENT when `placed` is no answer to `batch`. Policies are not asked again.
  *
  * @param fleet       changed: the call needs it for itself
  * @param batch       UTF-8, read during the call
