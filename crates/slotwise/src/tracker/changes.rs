@@ -46,7 +46,7 @@ impl Tracker {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::UnknownDevice`] for an update of a row that this tracker does not know; nothing is noted then.
+    /// [`crate::ErrorKind::UnknownDevice`] for an update of a row that this tracker does not know; nothing is noted then.
     pub fn written(&mut self, changes: &[Change]) -> Result<()> {
         for (i, change) in changes.iter().enumerate() {
             // A device may be gone before its row is noted, and a row before it is noted once more that it is.
