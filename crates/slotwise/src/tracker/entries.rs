@@ -263,15 +263,6 @@ impl Tracker {
                 let Some(entry) = self.entries.get_mut(&address) else { return };
                 let Some(hold) = entry.hold.take() else { return };
                 remove_from(&mut self.owners, hold.owner.as_str(), address);
-                if entry.next != Next::Same
-                    && let Some(assignable) = &entry.facts.assignable
-                {
-                    // It does not return to where it was taken from: a pool that is empty then goes, as in Nova.
-                    let key = assignable.key.clone();
-                    self.pools.add(&key, address);
-                    self.pools.remove(&key, address);
-                }
-                let Some(entry) = self.entries.get(&address) else { return };
                 match &entry.next {
                     Next::Same => {}
                     Next::Gone => self.edit_one(address, Edit::Drop),
