@@ -1,8 +1,8 @@
 //! The C library `libslotwise`: the engine behind opaque handles, texts and plain numbers.
 //!
 //! This crate converts, calls and converts; it decides nothing about devices. Its hand-written `unsafe` is for raw pointers
-//! of C; ARCHITECTURE.md says where else there is some. What a caller must keep, and what it may rely on, stands in the "API conventions" of
-//! `include/slotwise.h`, which is generated from these files (see `cbindgen.toml`); a test compares the two.
+//! of C; ARCHITECTURE.md says where else there is some. What a caller must keep, and what it may rely on, stands in the "API
+//! conventions" of `include/slotwise.h`, which is generated from these files (see `cbindgen.toml`); a test compares the two.
 //!
 //! Absences on purpose: no global state but what `settings` says, nothing that is allocated and outlives its handle, no
 //! thread-local state with a destructor, no panic hook, no function that exists for tests only.

@@ -334,9 +334,12 @@ impl Tracker {
             }
         }
         tracker.settle(index.into_keys());
-        let wanted = |entry: &&Entry| entry.hold.is_some() || entry.facts.assignable.is_some();
-        tracker.dirty =
-            tracker.entries.values().filter(wanted).map(|entry| entry.facts.device.address).collect();
+        tracker.dirty = tracker
+            .entries
+            .values()
+            .filter(|entry| entry.is_tracked())
+            .map(|entry| entry.facts.device.address)
+            .collect();
         tracker.check();
         Ok(tracker)
     }

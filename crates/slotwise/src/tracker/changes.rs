@@ -92,8 +92,7 @@ impl Tracker {
 /// The row that a device should have; none if it is neither held nor assignable.
 pub(super) fn row<'a>(entry: &'a Entry, statuses: &Statuses<'a>) -> Option<Row> {
     let tags = entry.facts.assignable.as_ref().map(|assignable| &assignable.tags);
-    (entry.hold.is_some() || tags.is_some())
-        .then(|| row_of(&entry.facts.device, tags, statuses.of(entry), entry.hold.as_ref()))
+    entry.is_tracked().then(|| row_of(&entry.facts.device, tags, statuses.of(entry), entry.hold.as_ref()))
 }
 
 /// The row of a device in the caller's database.

@@ -97,6 +97,11 @@ impl Entry {
         Entry { facts, hold: None, next: Next::Same, pooled: None, saved: None }
     }
 
+    /// Whether it is one of the tracker's devices, with a row in the database: it is held or can be handed out.
+    pub(super) fn is_tracked(&self) -> bool {
+        self.hold.is_some() || self.facts.assignable.is_some()
+    }
+
     /// What the host reported last; `None` if the device is gone.
     pub(super) fn reported(&self) -> Option<&Facts> {
         match &self.next {
@@ -406,11 +411,8 @@ impl<'a> Statuses<'a> {
     }
 
     pub(super) fn tracked(&self, entry: &'a Entry) -> Option<TrackedDevice> {
-        if entry.hold.is_none() && entry.facts.assignable.is_none() {
-            return None;
-        }
         let hold = entry.hold.as_ref();
-        Some(TrackedDevice {
+        entry.is_tracked().then(|| TrackedDevice {
             status: self.of(entry),
             owner: hold.map(|hold| hold.owner.clone()),
             request_id: hold.and_then(|hold| hold.request_id.clone()),
